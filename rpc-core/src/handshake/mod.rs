@@ -1,0 +1,1 @@
+//! The HTTP heads that open a connection.
