@@ -1,0 +1,92 @@
+//! What a peer may ask for beyond what it pays for.
+
+use std::time::{Duration, Instant};
+
+/// Control frames that may come at once.
+const BURST: u32 = 1000;
+
+/// One more every so often: 33 per second.
+const REFILL: Duration = Duration::from_millis(30);
+
+/// A bucket of control frames, refilled by time.
+///
+/// Only the excess draws on it: each request pays for one Cancel of its own, and one Ping per
+/// second is free.
+#[derive(Debug)]
+pub(crate) struct Budget {
+    left: u32,
+    refilled: Option<Instant>,
+    paid_cancels: u32,
+    free_ping: Option<Instant>,
+}
+
+impl Budget {
+    pub(crate) const fn new() -> Self {
+        Self { left: BURST, refilled: None, paid_cancels: 0, free_ping: None }
+    }
+
+    /// A request came: it pays for one Cancel.
+    pub(crate) fn pay_cancel(&mut self) {
+        self.paid_cancels = self.paid_cancels.saturating_add(1);
+    }
+
+    /// Whether one more Cancel is fair.
+    pub(crate) fn cancel(&mut self, now: Instant) -> bool {
+        match self.paid_cancels.checked_sub(1) {
+            Some(left) => {
+                self.paid_cancels = left;
+                true
+            }
+            None => self.draw(now),
+        }
+    }
+
+    /// Whether one more Ping is fair.
+    pub(crate) fn ping(&mut self, now: Instant) -> bool {
+        if self.free_ping.is_none_or(|next| now >= next) {
+            self.free_ping = Some(now + Duration::from_secs(1));
+            return true;
+        }
+        self.draw(now)
+    }
+
+    /// Whether one more frame that nothing pays for is fair.
+    pub(crate) fn draw(&mut self, now: Instant) -> bool {
+        let since = *self.refilled.get_or_insert(now);
+        let earned = now.saturating_duration_since(since).as_nanos() / REFILL.as_nanos();
+        if earned > 0 {
+            self.left = BURST.min(self.left.saturating_add(u32::try_from(earned).unwrap_or(BURST)));
+            self.refilled = Some(now);
+        }
+        match self.left.checked_sub(1) {
+            Some(left) => {
+                self.left = left;
+                true
+            }
+            None => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paid_cancels_and_a_ping_per_second_are_free() {
+        let (mut budget, start) = (Budget::new(), Instant::now());
+        for second in 0..5000 {
+            budget.pay_cancel();
+            assert!(budget.cancel(start) && budget.ping(start + Duration::from_secs(second)));
+        }
+        assert_eq!(budget.left, BURST);
+    }
+
+    #[test]
+    fn the_excess_ends_after_the_burst_and_comes_back_at_33_per_second() {
+        let (mut budget, start) = (Budget::new(), Instant::now());
+        assert_eq!((0..5000).filter(|_| budget.cancel(start)).count(), 1000);
+        let later = start + Duration::from_secs(1);
+        assert_eq!((0..5000).filter(|_| budget.draw(later)).count(), 33);
+    }
+}

@@ -1,0 +1,405 @@
+//! The client's half of a connection: which calls are open, and what became of them.
+
+use std::collections::HashMap;
+use std::task::{Poll, Waker};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use crate::body::Body;
+use crate::budget::Budget;
+use crate::call_id::{CallId, MAX_COUNTER};
+use crate::error::ProtocolError;
+use crate::frame::{Frame, Kind, flags};
+use crate::limits::{Limits, MAX_MAX_CALLS};
+use crate::message::{self, Fields, GoAway, MAX_METHODS};
+use crate::metadata::Metadata;
+use crate::output::{Output, TooLarge};
+use crate::status::{Executed, Status};
+
+/// A slot keeps the buffer of its last answer when it is no larger than this.
+const KEPT_BUFFER: usize = 1024;
+
+/// The calls of one connection, seen from the client.
+///
+/// A slab: the slot's number is part of the call id, so an answer finds its call without a hash.
+/// Every call is in one of these states: open; abandoned (its caller is gone, but slot and count are
+/// held until the server's terminal frame, so that both sides count alike); done (waiting to be
+/// taken by [`poll`](Self::poll)).
+#[derive(Debug)]
+pub struct Calls {
+    limits: Limits,
+    counter: u64,
+    names: HashMap<Box<str>, u16>,
+    slots: Vec<Slot>,
+    free: Vec<u16>,
+    in_flight: u32,
+    going_away: Option<CallId>,
+    budget: Budget,
+    pong: Option<u64>,
+}
+
+#[derive(Debug)]
+struct Slot {
+    id: CallId,
+    state: State,
+    waker: Option<Waker>,
+    /// Where the request ends in the stream of all bytes sent.
+    end: u64,
+    /// The body of a small answer. Kept and swapped, so that calls allocate nothing for it.
+    buffer: Vec<u8>,
+}
+
+#[derive(Debug)]
+enum State {
+    Free,
+    Open,
+    Abandoned,
+    Done(Done),
+}
+
+#[derive(Debug)]
+enum Done {
+    Response { metadata: Metadata, large: Option<Bytes> },
+    Status(Box<Status>),
+    Lost(Executed),
+}
+
+/// How a call ended.
+#[derive(Debug)]
+pub enum Outcome {
+    /// With a result. `None`: the body is small and now lies in the buffer that `poll` was given.
+    Response {
+        /// What came beside it.
+        metadata: Metadata,
+        /// A large body, by reference.
+        large: Option<Bytes>,
+    },
+    /// With the server's refusal or the handler's error.
+    Status(Status),
+    /// With the connection.
+    Lost(Executed),
+}
+
+/// A request, without its body.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestHead<'a> {
+    /// The full name, `Service.Method`; at most 255 bytes go on the wire.
+    pub method: &'a str,
+    /// Time left for the call.
+    pub time_left: Option<Duration>,
+    /// What goes beside the arguments.
+    pub metadata: &'a Metadata,
+}
+
+/// Why a call could not be opened. Nothing was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// As many calls are in flight as the server takes; wait for one to end.
+    #[error("as many calls are in flight as the server takes")]
+    Full,
+    /// The server takes no new calls on this connection.
+    #[error("the server takes no new calls on this connection")]
+    GoingAway,
+    /// The connection has used up its call ids.
+    #[error("the connection has used up its call ids")]
+    Exhausted,
+    /// The request is longer than the server takes.
+    #[error("request of {len} bytes is over the server's limit of {limit}")]
+    TooLarge {
+        /// Its length in bytes.
+        len: usize,
+        /// The limit in bytes.
+        limit: u32,
+    },
+    /// The method name does not fit its field.
+    #[error("method name is longer than 255 bytes")]
+    NameTooLong,
+}
+
+/// What a frame meant, beyond the calls that it ended.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Event {
+    /// Nothing more.
+    Nothing,
+    /// The answer to a Ping of ours, with its token.
+    Pong(u64),
+    /// No new calls. Those above the last id that may have started have ended as
+    /// [`Executed::No`].
+    GoAway(GoAway),
+}
+
+impl Calls {
+    /// No calls yet, on a connection whose server announced `limits`.
+    #[must_use]
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            counter: 0,
+            names: HashMap::new(),
+            slots: Vec::new(),
+            free: Vec::new(),
+            in_flight: 0,
+            going_away: None,
+            budget: Budget::new(),
+            pong: None,
+        }
+    }
+
+    /// Calls whose terminal frame has not come.
+    #[must_use]
+    pub fn in_flight(&self) -> u32 {
+        self.in_flight
+    }
+
+    /// Whether one more call may be opened now.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.in_flight < self.limits.max_calls
+            && (!self.free.is_empty() || self.slots.len() < MAX_MAX_CALLS as usize)
+    }
+
+    /// Whether the server said that it takes no new calls.
+    #[must_use]
+    pub fn is_going_away(&self) -> bool {
+        self.going_away.is_some()
+    }
+
+    /// Opens a call: appends its Request to `out`. `sent` is the number of bytes that left `out`
+    /// before, so that the call knows where in the stream its frame ends.
+    ///
+    /// # Errors
+    /// See [`OpenError`]; nothing was appended then, and no name or id used up.
+    pub fn open(
+        &mut self,
+        head: RequestHead<'_>,
+        body: &[u8],
+        shared: Option<Bytes>,
+        waker: Option<Waker>,
+        out: &mut Output,
+        sent: u64,
+    ) -> Result<CallId, OpenError> {
+        if self.going_away.is_some() {
+            return Err(OpenError::GoingAway);
+        }
+        if self.counter == MAX_COUNTER {
+            return Err(OpenError::Exhausted);
+        }
+        if !self.has_room() {
+            return Err(OpenError::Full);
+        }
+        let (index, introduces) = self.index_of(head.method)?;
+        let slot = self.free.last().copied().unwrap_or(self.slots.len() as u16);
+        let id = CallId::client(self.counter + 1, slot);
+        let mut draft = out.draft(Kind::Request, id);
+        let name = introduces.then_some(head.method);
+        let flags = message::write_request_head(draft.body(), index, name, head.time_left, head.metadata);
+        draft.body().extend_from_slice(body);
+        let limit = self.limits.max_frame;
+        draft.finish(flags, shared, limit).map_err(|TooLarge { len }| OpenError::TooLarge { len, limit })?;
+
+        self.counter += 1;
+        self.in_flight += 1;
+        if introduces && index != 0 {
+            self.names.insert(head.method.into(), index);
+        }
+        if self.free.pop().is_none() {
+            self.slots.push(Slot::new());
+        }
+        let entry = &mut self.slots[usize::from(slot)];
+        entry.id = id;
+        entry.state = State::Open;
+        entry.waker = waker;
+        entry.end = sent + out.len() as u64;
+        Ok(id)
+    }
+
+    fn index_of(&self, method: &str) -> Result<(u16, bool), OpenError> {
+        if let Some(index) = self.names.get(method) {
+            return Ok((*index, false));
+        }
+        if method.len() > usize::from(u8::MAX) {
+            return Err(OpenError::NameTooLong);
+        }
+        let known = self.names.len() as u16;
+        Ok((if known == MAX_METHODS { 0 } else { known + 1 }, true))
+    }
+
+    /// Takes what became of a call, or leaves `waker` to be woken. A small body is swapped into
+    /// `buffer`. A call that is done is forgotten with this.
+    ///
+    /// # Panics
+    /// When the call was taken or abandoned before.
+    pub fn poll(&mut self, id: CallId, waker: &Waker, buffer: &mut Vec<u8>) -> Poll<Outcome> {
+        let slot = &mut self.slots[usize::from(id.slot())];
+        assert!(slot.id == id, "call {id} was taken before");
+        match std::mem::replace(&mut slot.state, State::Free) {
+            State::Done(done) => {
+                if matches!(done, Done::Response { large: None, .. }) {
+                    std::mem::swap(buffer, &mut slot.buffer);
+                }
+                slot.release();
+                self.free.push(id.slot());
+                Poll::Ready(match done {
+                    Done::Response { metadata, large } => Outcome::Response { metadata, large },
+                    Done::Status(status) => Outcome::Status(*status),
+                    Done::Lost(executed) => Outcome::Lost(executed),
+                })
+            }
+            state => {
+                assert!(matches!(state, State::Open), "call {id} was abandoned before");
+                slot.state = state;
+                if !slot.waker.as_ref().is_some_and(|old| old.will_wake(waker)) {
+                    slot.waker = Some(waker.clone());
+                }
+                Poll::Pending
+            }
+        }
+    }
+
+    /// The caller is gone: asks the server to stop, if the call is still open. Returns the waker
+    /// that was left, to be dropped outside any lock.
+    pub fn abandon(&mut self, id: CallId, out: &mut Output) -> Option<Waker> {
+        let slot = self.slots.get_mut(usize::from(id.slot())).filter(|slot| slot.id == id)?;
+        let waker = slot.waker.take();
+        match slot.state {
+            State::Open => {
+                slot.state = State::Abandoned;
+                out.put(Kind::Cancel, 0, id, &[]);
+            }
+            State::Done(_) => {
+                slot.release();
+                self.free.push(id.slot());
+            }
+            State::Free | State::Abandoned => {}
+        }
+        waker
+    }
+
+    /// Takes a frame from the server. Wakers of the calls that it ended go to `woken`.
+    ///
+    /// # Errors
+    /// A breach of the protocol; the connection cannot go on.
+    pub fn receive(
+        &mut self,
+        frame: Frame<'_>,
+        now: Instant,
+        woken: &mut Vec<Waker>,
+    ) -> Result<Event, ProtocolError> {
+        let Frame { kind, flags, id, body } = frame;
+        match kind {
+            Kind::Response => {
+                if flags & flags::COMPRESSED != 0 {
+                    return Err(ProtocolError::UnknownFlags { kind, flags });
+                }
+                let slot = open_slot(&mut self.slots, kind, id)?;
+                let mut fields = Fields::new(kind, body.as_slice());
+                let metadata = fields.metadata(flags)?.unwrap_or_default();
+                let taken = fields.taken();
+                let large = match body.skip(taken) {
+                    Body::Owned(bytes) => Some(bytes),
+                    Body::Borrowed(bytes) => {
+                        slot.buffer.clear();
+                        slot.buffer.extend_from_slice(bytes);
+                        None
+                    }
+                };
+                self.end(id, Done::Response { metadata, large }, woken);
+            }
+            Kind::Status => {
+                open_slot(&mut self.slots, kind, id)?;
+                let status = message::read_status(flags, body)?;
+                self.end(id, Done::Status(Box::new(status)), woken);
+            }
+            Kind::Ping => {
+                if !self.budget.ping(now) {
+                    return Err(ProtocolError::CalmDown { kind });
+                }
+                self.pong = Some(id.to_wire());
+            }
+            Kind::Pong => return Ok(Event::Pong(id.to_wire())),
+            Kind::GoAway => {
+                let go_away = GoAway::read(body.as_slice())?;
+                if let Some(before) = self.going_away
+                    && id > before
+                {
+                    return Err(ProtocolError::GoAwayGrew { id, before });
+                }
+                self.going_away = Some(id);
+                self.lose(|slot| (slot.id > id).then_some(Executed::No), woken);
+                return Ok(Event::GoAway(go_away));
+            }
+            Kind::Request | Kind::Cancel | Kind::Data | Kind::End | Kind::Credit => {
+                return Err(ProtocolError::UnexpectedKind { kind, id });
+            }
+        }
+        Ok(Event::Nothing)
+    }
+
+    /// Appends the Pong that is owed, if one is: many Pings get one Pong, to the last of them.
+    pub fn answer_ping(&mut self, out: &mut Output) {
+        if let Some(token) = self.pong.take() {
+            out.put(Kind::Pong, 0, CallId::from_wire(token), &[]);
+        }
+    }
+
+    /// Whether a Pong is owed.
+    #[must_use]
+    pub fn owes_pong(&self) -> bool {
+        self.pong.is_some()
+    }
+
+    /// The connection is gone after `written` bytes: ends every call. One whose last byte was
+    /// never written cannot have run.
+    pub fn disconnect(&mut self, written: u64, woken: &mut Vec<Waker>) {
+        self.lose(|slot| Some(if slot.end > written { Executed::No } else { Executed::Maybe }), woken);
+    }
+
+    fn lose(&mut self, verdict: impl Fn(&Slot) -> Option<Executed>, woken: &mut Vec<Waker>) {
+        for at in 0..self.slots.len() {
+            let slot = &self.slots[at];
+            if matches!(slot.state, State::Open | State::Abandoned)
+                && let Some(executed) = verdict(slot)
+            {
+                self.end(slot.id, Done::Lost(executed), woken);
+            }
+        }
+    }
+
+    fn end(&mut self, id: CallId, done: Done, woken: &mut Vec<Waker>) {
+        self.in_flight -= 1;
+        let slot = &mut self.slots[usize::from(id.slot())];
+        if matches!(slot.state, State::Abandoned) {
+            slot.release();
+            self.free.push(id.slot());
+        } else {
+            slot.state = State::Done(done);
+            woken.extend(slot.waker.take());
+        }
+    }
+}
+
+fn open_slot(slots: &mut [Slot], kind: Kind, id: CallId) -> Result<&mut Slot, ProtocolError> {
+    slots
+        .get_mut(usize::from(id.slot()))
+        .filter(|slot| slot.id == id && matches!(slot.state, State::Open | State::Abandoned))
+        .ok_or(ProtocolError::UnknownCall { kind, id })
+}
+
+impl Slot {
+    const fn new() -> Self {
+        Self { id: CallId::NONE, state: State::Free, waker: None, end: 0, buffer: Vec::new() }
+    }
+
+    fn release(&mut self) {
+        self.id = CallId::NONE;
+        self.state = State::Free;
+        if self.buffer.capacity() > KEPT_BUFFER {
+            self.buffer = Vec::new();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

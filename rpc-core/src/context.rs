@@ -1,0 +1,216 @@
+//! What a handler knows of the call it serves.
+
+use std::fmt;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{self, Poll};
+use std::time::Instant;
+
+use http::HeaderMap;
+
+use crate::call_id::CallId;
+use crate::cancel::{CancelReason, Signal};
+use crate::error::MetadataError;
+use crate::format::Format;
+use crate::metadata::Metadata;
+
+/// The connection that a call came in on.
+#[derive(Debug)]
+pub struct Peer {
+    /// The other end's address, where the transport has one.
+    pub address: Option<SocketAddr>,
+    /// The headers of its CONNECT request.
+    pub headers: HeaderMap,
+    /// What bodies are encoded in.
+    pub format: Format,
+}
+
+/// The call that a handler serves: who calls, with what beside the arguments, for how long.
+///
+/// A clone is the same call; it may outlive the handler, and is then
+/// [cancelled](Self::cancelled) with [`CancelReason::Ended`].
+#[derive(Clone)]
+pub struct Context {
+    call: Arc<Call>,
+}
+
+struct Call {
+    peer: Arc<Peer>,
+    method: Arc<str>,
+    id: CallId,
+    deadline: Option<Instant>,
+    metadata: Metadata,
+    signal: Signal,
+    reply: Mutex<Metadata>,
+}
+
+impl Context {
+    /// A call of its own, with no peer, no deadline and no metadata: for tests of handlers.
+    #[must_use]
+    pub fn detached(method: &str) -> Self {
+        let peer = Peer { address: None, headers: HeaderMap::new(), format: Format::Bincode };
+        Self::new(Arc::new(peer), method.into())
+    }
+
+    pub(crate) fn new(peer: Arc<Peer>, method: Arc<str>) -> Self {
+        Self {
+            call: Arc::new(Call {
+                peer,
+                method,
+                id: CallId::NONE,
+                deadline: None,
+                metadata: Metadata::EMPTY,
+                signal: Signal::default(),
+                reply: Mutex::default(),
+            }),
+        }
+    }
+
+    /// The context of another call of the same method on the same connection.
+    pub(crate) fn sibling(&self) -> Self {
+        Self::new(self.call.peer.clone(), self.call.method.clone())
+    }
+
+    /// Makes this the context of another call of the same method on the same connection. Its memory
+    /// is used again when nobody holds on to the call before.
+    pub(crate) fn renew(&mut self, id: CallId, deadline: Option<Instant>, metadata: Metadata) {
+        if Arc::get_mut(&mut self.call).is_none() {
+            *self = self.sibling();
+        }
+        if let Some(call) = Arc::get_mut(&mut self.call) {
+            call.id = id;
+            call.deadline = deadline;
+            call.metadata = metadata;
+            if call.signal.reason().is_some() {
+                call.signal = Signal::default();
+            }
+        }
+    }
+
+    /// The connection the call came in on.
+    #[must_use]
+    pub fn peer(&self) -> &Peer {
+        &self.call.peer
+    }
+
+    /// The full name of the method, as it was registered.
+    #[must_use]
+    pub fn method(&self) -> &str {
+        &self.call.method
+    }
+
+    /// The id of the call on its connection.
+    #[must_use]
+    pub fn id(&self) -> CallId {
+        self.call.id
+    }
+
+    /// When the caller stops waiting, on this machine's clock.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        self.call.deadline
+    }
+
+    /// What came beside the arguments.
+    #[must_use]
+    pub fn metadata(&self) -> &Metadata {
+        &self.call.metadata
+    }
+
+    /// Adds a pair to what goes beside the answer.
+    ///
+    /// # Errors
+    /// When key or block break the limits of [`Metadata`].
+    pub fn reply_metadata(&self, key: &str, value: impl AsRef<[u8]>) -> Result<(), MetadataError> {
+        self.call.reply.lock().unwrap_or_else(PoisonError::into_inner).insert(key, value)
+    }
+
+    pub(crate) fn take_reply_metadata(&self) -> Metadata {
+        std::mem::take(&mut self.call.reply.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Why the call was given up, if it was.
+    ///
+    /// A handler that waits is simply dropped when its call is given up; this is for work that
+    /// cannot be dropped: a blocking method, a task of its own.
+    #[must_use]
+    pub fn cancel_reason(&self) -> Option<CancelReason> {
+        self.call.signal.reason()
+    }
+
+    /// Waits until the call is given up or over. Safe to drop at any time.
+    #[must_use]
+    pub fn cancelled(&self) -> Cancelled {
+        Cancelled { context: self.clone(), key: None }
+    }
+
+    /// Gives the call up; the first reason stays. Called by the server that runs it.
+    pub fn cancel(&self, reason: CancelReason) {
+        self.call.signal.fire(reason);
+    }
+
+    /// Tells the clones that outlive the handler that the call is over.
+    pub(crate) fn end(&self) {
+        if Arc::strong_count(&self.call) > 1 {
+            self.cancel(CancelReason::Ended);
+        }
+    }
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context")
+            .field("method", &self.method())
+            .field("id", &self.id())
+            .field("peer", &self.peer().address)
+            .field("deadline", &self.deadline())
+            .field("metadata", self.metadata())
+            .field("cancelled", &self.cancel_reason())
+            .finish()
+    }
+}
+
+/// The future of [`Context::cancelled`].
+#[derive(Debug)]
+pub struct Cancelled {
+    context: Context,
+    key: Option<u64>,
+}
+
+impl Future for Cancelled {
+    type Output = CancelReason;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<CancelReason> {
+        let Self { context, key } = &mut *self;
+        context.call.signal.poll(key, cx)
+    }
+}
+
+impl Drop for Cancelled {
+    fn drop(&mut self) {
+        self.context.call.signal.forget(self.key);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_context_is_used_again_unless_somebody_holds_it() {
+        let mut context = Context::detached("A.B");
+        let place = Arc::as_ptr(&context.call);
+        context.cancel(CancelReason::Caller);
+        context.renew(CallId::client(1, 0), None, Metadata::EMPTY);
+        assert_eq!(Arc::as_ptr(&context.call), place);
+        assert_eq!(context.cancel_reason(), None);
+
+        let held = context.clone();
+        context.end();
+        context.renew(CallId::client(2, 0), None, Metadata::EMPTY);
+        assert_eq!((held.id(), context.id()), (CallId::client(1, 0), CallId::client(2, 0)));
+        assert_eq!((held.cancel_reason(), context.cancel_reason()), (Some(CancelReason::Ended), None));
+    }
+}

@@ -1,0 +1,133 @@
+//! The server's answer: written there, read by the client.
+
+use http::StatusCode;
+
+use super::head::{HeadTooLarge, MAX_HEADERS};
+use super::headers::{RPC_FORMAT, announced, collect, describe, escaped};
+use super::refusal::Refusal;
+use super::terms::{DEFAULT_FORMAT, Terms, foreign_version, read_limits, write_terms};
+use crate::format::Format;
+use crate::limits::Limits;
+
+/// Appends the head that accepts a connection: the format from [`negotiate`](super::negotiate), and
+/// the server's own limits, which [`check_limits`](super::check_limits) found fit to announce.
+///
+/// It has no `Content-Length` and no `Transfer-Encoding` (RFC 9110, section 9.3.6): frames follow.
+pub fn write_acceptance(format: Format, limits: Limits, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"HTTP/1.0 200 Connected\r\n");
+    write_terms(&[format], limits, out);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Why an answer does not open a connection.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AnswerError {
+    /// The server speaks HTTP and refused. Its text, if any, is in the body, which follows the head.
+    #[error("refused with {0}")]
+    Refused(Refusal),
+    /// The server speaks TLS on this port, and the client does not.
+    #[error("the server answers in TLS")]
+    Tls,
+    /// The server speaks some other protocol.
+    #[error("the server does not answer in HTTP, but with \"{0}\"")]
+    NotHttp(
+        /// Its first bytes: 64 at most, escaped.
+        String,
+    ),
+    /// The answer's head did not end within its limit.
+    #[error("answer: {0}")]
+    TooLarge(#[from] HeadTooLarge),
+    /// The answer is HTTP in name only, or contradicts itself.
+    #[error("malformed answer: {0}")]
+    Malformed(String),
+    /// The server accepted in another version of the protocol.
+    #[error("the server speaks Rpc-Version \"{0}\", this client speaks 1")]
+    Version(String),
+    /// The server chose a format that the client did not offer.
+    #[error("the server chose the format \"{0}\", which was not offered")]
+    Format(String),
+    /// The server announced limits that cannot be.
+    #[error("the server's limits: {0}")]
+    Limits(String),
+}
+
+/// Tells from the first bytes of an answer, before its head is whole, that it will never be HTTP, so
+/// that nobody waits for the end of a head from an SSH or TLS server.
+///
+/// Looks at five bytes at most, and waits for more when there are too few to tell.
+///
+/// ```
+/// use rpc_core::handshake::{AnswerError, check_first_bytes};
+///
+/// assert!(check_first_bytes(b"HT").is_ok());
+/// assert!(matches!(check_first_bytes(b"SSH-2.0-OpenSSH_9.9\r\n"), Err(AnswerError::NotHttp(_))));
+/// assert!(matches!(check_first_bytes(b"\x15\x03\x01\x00\x02\x02\x46"), Err(AnswerError::Tls)));
+/// ```
+///
+/// # Errors
+///
+/// [`AnswerError::Tls`] or [`AnswerError::NotHttp`].
+pub fn check_first_bytes(bytes: &[u8]) -> Result<(), AnswerError> {
+    const HTTP: &[u8] = b"HTTP/";
+    // A record of TLS: alert or handshake, then the major version.
+    match bytes {
+        [0x15 | 0x16, 0x03, ..] => return Err(AnswerError::Tls),
+        [0x15 | 0x16] => return Ok(()),
+        _ => {}
+    }
+    let known = bytes.len().min(HTTP.len());
+    if bytes[..known] == HTTP[..known] { Ok(()) } else { Err(AnswerError::NotHttp(escaped(bytes))) }
+}
+
+/// Reads one whole head, as [`HeadBuffer`](super::HeadBuffer) hands it out, as the answer to a request
+/// that offered these formats.
+///
+/// Any 2xx is an acceptance, with any reason phrase. Its `Content-Length` and `Transfer-Encoding`, if
+/// a proxy added them, are ignored, as RFC 9110, section 9.3.6 demands.
+///
+/// ```
+/// use rpc_core::Format;
+/// use rpc_core::handshake::{AnswerError, parse_answer};
+///
+/// let terms = parse_answer(b"HTTP/1.0 200 Connected\n\n", &[Format::Bincode])?;
+/// assert_eq!(terms.format, Format::Bincode);
+///
+/// let refused = parse_answer(b"HTTP/1.1 404 Not Found\r\n\r\n", &[Format::Bincode]);
+/// assert_eq!(refused.unwrap_err().to_string(), "refused with 404 Not Found");
+/// # Ok::<(), AnswerError>(())
+/// ```
+///
+/// # Errors
+///
+/// Every [`AnswerError`] but `TooLarge`. Any other status than 2xx is `Refused`; the text that says why
+/// is in the body, for [`Refusal::read_body`].
+pub fn parse_answer(head: &[u8], offered: &[Format]) -> Result<Terms, AnswerError> {
+    check_first_bytes(head)?;
+    let mut lines = [httparse::EMPTY_HEADER; MAX_HEADERS];
+    let mut answer = httparse::Response::new(&mut lines);
+    let parsed =
+        answer.parse(head).map_err(|error| AnswerError::Malformed(describe(error, head).to_owned()))?;
+    if parsed != httparse::Status::Complete(head.len()) {
+        return Err(AnswerError::Malformed("not exactly one head".to_owned()));
+    }
+    let status = StatusCode::from_u16(answer.code.unwrap_or_default())
+        .map_err(|_| AnswerError::Malformed("malformed status code".to_owned()))?;
+    let headers = collect(answer.headers).map_err(AnswerError::Malformed)?;
+    if !status.is_success() {
+        let reason = answer.reason.unwrap_or_default();
+        return Err(AnswerError::Refused(Refusal::received(status, reason, headers)));
+    }
+
+    if let Some(theirs) = foreign_version(&headers).map_err(AnswerError::Malformed)? {
+        return Err(AnswerError::Version(escaped(theirs)));
+    }
+    let name = announced(&headers, &RPC_FORMAT).map_err(AnswerError::Malformed)?;
+    let name = name.unwrap_or(DEFAULT_FORMAT.name().as_bytes());
+    let format = std::str::from_utf8(name).ok().and_then(Format::from_name);
+    let format = format.filter(|format| offered.contains(format));
+    Ok(Terms {
+        format: format.ok_or_else(|| AnswerError::Format(escaped(name)))?,
+        limits: read_limits(&headers).map_err(AnswerError::Limits)?,
+    })
+}

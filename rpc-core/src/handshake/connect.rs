@@ -1,0 +1,103 @@
+//! The client's request.
+
+use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
+use http::uri::{Authority, PathAndQuery};
+use http::{HeaderMap, HeaderName};
+
+use super::headers::{TitleCase, write_header};
+use super::terms::{LimitOutOfRange, check_limits, write_terms};
+use crate::format::Format;
+use crate::limits::Limits;
+
+/// What a client asks for.
+///
+/// ```
+/// use http::uri::{Authority, PathAndQuery};
+/// use rpc_core::handshake::{Connect, DEFAULT_PATH};
+///
+/// let mut headers = http::HeaderMap::new();
+/// headers.insert("authorization", http::HeaderValue::from_static("Bearer token"));
+/// let mut out = Vec::new();
+/// Connect {
+///     path: &PathAndQuery::from_static(DEFAULT_PATH),
+///     authority: &Authority::from_static("localhost:1234"),
+///     formats: &[rpc_core::Format::Bincode],
+///     limits: rpc_core::Limits::default(),
+///     headers: &headers,
+/// }
+/// .write(&mut out)?;
+/// assert!(out.starts_with(b"CONNECT /_rpc_ HTTP/1.0\r\nHost: localhost:1234\r\nRpc-Version: 1\r\n"));
+/// assert!(out.ends_with(b"\r\nAuthorization: Bearer token\r\n\r\n"));
+/// # Ok::<(), rpc_core::handshake::ConnectError>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Connect<'a> {
+    /// Where the server has its RPC; [`DEFAULT_PATH`](super::DEFAULT_PATH) unless it was told another.
+    pub path: &'a PathAndQuery,
+    /// The server as the caller named it, for `Host`. A user name in it is not sent.
+    pub authority: &'a Authority,
+    /// The body formats the client has, in its order of preference; at least one.
+    pub formats: &'a [Format],
+    /// What the client is ready to take.
+    pub limits: Limits,
+    /// The caller's own headers, for the server's accept hook.
+    pub headers: &'a HeaderMap,
+}
+
+/// A request that cannot be written.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// The path is not ASCII that starts with a slash.
+    #[error("path {0:?} must be ASCII and start with a slash")]
+    Path(String),
+    /// No format is offered.
+    #[error("no body format to offer")]
+    NoFormat,
+    /// The limits to announce are out of range.
+    #[error(transparent)]
+    Limits(#[from] LimitOutOfRange),
+    /// A header of the caller's that the handshake sets itself, or must not have.
+    #[error("header {} belongs to the handshake", TitleCase(.0))]
+    ReservedHeader(HeaderName),
+}
+
+impl Connect<'_> {
+    /// Appends the request's head.
+    ///
+    /// # Errors
+    ///
+    /// When the request would be refused by every server, see [`ConnectError`]; `out` is then as
+    /// it was. Reserved are `Host`, `Content-Length`, `Transfer-Encoding` and all of `Rpc-*`.
+    pub fn write(&self, out: &mut Vec<u8>) -> Result<(), ConnectError> {
+        let path = self.path.as_str();
+        if !path.starts_with('/') || !path.is_ascii() {
+            return Err(ConnectError::Path(path.to_owned()));
+        }
+        if self.formats.is_empty() {
+            return Err(ConnectError::NoFormat);
+        }
+        check_limits(self.limits)?;
+        if let Some(name) = self.headers.keys().find(|name| is_reserved(name)) {
+            return Err(ConnectError::ReservedHeader(name.clone()));
+        }
+
+        out.extend_from_slice(format!("CONNECT {path} HTTP/1.0\r\n").as_bytes());
+        write_header(&HOST, host(self.authority), out);
+        write_terms(self.formats, self.limits, out);
+        for (name, value) in self.headers {
+            write_header(name, value, out);
+        }
+        out.extend_from_slice(b"\r\n");
+        Ok(())
+    }
+}
+
+fn is_reserved(name: &HeaderName) -> bool {
+    [HOST, CONTENT_LENGTH, TRANSFER_ENCODING].contains(name) || name.as_str().starts_with("rpc-")
+}
+
+fn host(authority: &Authority) -> &str {
+    let text = authority.as_str();
+    text.rsplit_once('@').map_or(text, |(_user, host)| host)
+}
