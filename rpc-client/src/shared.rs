@@ -1,0 +1,278 @@
+//! What the callers and the task of a connection share. No runtime in here, only a lock.
+//!
+//! Nothing of the user's runs under the lock: no encoding, no wake-up, no drop of a waker.
+
+use std::collections::BTreeMap;
+use std::mem;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Poll, Waker};
+use std::time::Instant;
+
+use bytes::Bytes;
+use rpc_core::client::{Calls, Event, OpenError, Outcome, RequestHead};
+use rpc_core::frame::Frame;
+use rpc_core::output::Output;
+use rpc_core::{CallId, Limits, ProtocolError};
+
+use crate::error::Lost;
+
+/// Callers wait for the writer once this many bytes do.
+const OUTPUT_MARK: usize = 1 << 20;
+
+/// A connection, seen from its callers.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    calls: Calls,
+    out: Output,
+    /// Bytes that the writer took out of `out` so far.
+    taken: u64,
+    /// Set by the writer when it saw `out` empty; cleared by the one caller that wakes it.
+    idle: bool,
+    writer: Option<Waker>,
+    /// Callers without a slot, in the order in which they came.
+    queue: BTreeMap<u64, Waker>,
+    next_ticket: u64,
+    closing: Closing,
+    lost: Option<Lost>,
+}
+
+/// Whether the connection is to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Closing {
+    /// No.
+    Open,
+    /// Once all is written: nobody is left to make or await calls.
+    Unused,
+    /// Now: somebody said so.
+    Closed,
+}
+
+/// Why a call was not submitted.
+#[derive(Debug)]
+pub(crate) enum Rejected {
+    /// No slot, or too much output: the waker is in the queue, under this ticket.
+    Queued(u64),
+    /// Never.
+    Open(OpenError),
+    /// The connection is over.
+    Lost(Lost),
+}
+
+impl Shared {
+    pub(crate) fn new(limits: Limits) -> Self {
+        Self {
+            state: Mutex::new(State {
+                calls: Calls::new(limits),
+                out: Output::default(),
+                taken: 0,
+                idle: false,
+                writer: None,
+                queue: BTreeMap::new(),
+                next_ticket: 0,
+                closing: Closing::Open,
+                lost: None,
+            }),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Opens a call, or queues `waker` until there is room. `ticket` is the place in the queue that
+    /// the caller has already.
+    pub(crate) fn submit(
+        &self,
+        head: RequestHead<'_>,
+        body: &[u8],
+        shared: Option<Bytes>,
+        waker: Option<&Waker>,
+        ticket: Option<u64>,
+    ) -> Result<CallId, Rejected> {
+        let waker = waker.cloned();
+        let mut state = self.lock();
+        if let Some(lost) = &state.lost {
+            return Err(Rejected::Lost(lost.clone()));
+        }
+        if !state.may_open(ticket) {
+            let (ticket, old) = state.enqueue(ticket, waker);
+            drop(state);
+            drop(old);
+            return Err(Rejected::Queued(ticket));
+        }
+        let left = ticket.and_then(|ticket| state.queue.remove(&ticket));
+        let State { calls, out, taken, .. } = &mut *state;
+        let opened = calls.open(head, body, shared, waker, out, *taken);
+        let writer = state.wake_writer();
+        let next = state.next_in_queue();
+        drop(state);
+        drop(left);
+        writer.into_iter().chain(next).for_each(Waker::wake);
+        opened.map_err(Rejected::Open)
+    }
+
+    pub(crate) fn poll(&self, id: CallId, waker: &Waker, buffer: &mut Vec<u8>) -> Poll<Outcome> {
+        self.lock().calls.poll(id, waker, buffer)
+    }
+
+    /// The caller of `id` is gone.
+    pub(crate) fn abandon(&self, id: CallId) {
+        let mut state = self.lock();
+        let State { calls, out, .. } = &mut *state;
+        let left = calls.abandon(id, out);
+        let writer = state.wake_writer();
+        drop(state);
+        drop(left);
+        writer.into_iter().for_each(Waker::wake);
+    }
+
+    /// The caller leaves the queue without a slot.
+    pub(crate) fn leave_queue(&self, ticket: u64) {
+        let mut state = self.lock();
+        let left = state.queue.remove(&ticket);
+        // It may have been woken for a slot that it will not take.
+        let next = state.next_in_queue();
+        drop(state);
+        drop(left);
+        next.into_iter().for_each(Waker::wake);
+    }
+
+    /// Ends the connection; true for the one that was first to say so.
+    pub(crate) fn close(&self, how: Closing) -> bool {
+        let mut state = self.lock();
+        let first = state.closing != Closing::Closed && state.lost.is_none();
+        if first {
+            state.closing = how;
+        }
+        state.idle = false;
+        let writer = state.writer.take();
+        drop(state);
+        writer.into_iter().for_each(Waker::wake);
+        first
+    }
+
+    pub(crate) fn closing(&self) -> Closing {
+        self.lock().closing
+    }
+
+    pub(crate) fn lost(&self) -> Option<Lost> {
+        self.lock().lost.clone()
+    }
+
+    pub(crate) fn in_flight(&self) -> u32 {
+        self.lock().calls.in_flight()
+    }
+
+    /// What the writer has to do: `None`, and then `waker` is woken for the next output, or the
+    /// number of calls in flight.
+    pub(crate) fn poll_output(&self, waker: &Waker) -> Option<u32> {
+        let mut state = self.lock();
+        if state.out.is_empty() {
+            state.idle = true;
+            let old = match &state.writer {
+                Some(old) if old.will_wake(waker) => None,
+                _ => state.writer.replace(waker.clone()),
+            };
+            drop(state);
+            drop(old);
+            return None;
+        }
+        state.idle = false;
+        Some(state.calls.in_flight())
+    }
+
+    /// Moves all output to the writer's own, which is empty.
+    pub(crate) fn take_output(&self, writing: &mut Output) {
+        let mut state = self.lock();
+        state.taken += state.out.len() as u64;
+        mem::swap(&mut state.out, writing);
+        let next = state.next_in_queue();
+        drop(state);
+        next.into_iter().for_each(Waker::wake);
+    }
+
+    /// Takes a batch of frames; `next` gives them one by one.
+    pub(crate) fn receive<'a>(
+        &self,
+        now: Instant,
+        woken: &mut Vec<Waker>,
+        mut next: impl FnMut() -> Result<Option<Frame<'a>>, ProtocolError>,
+        mut event: impl FnMut(Event),
+    ) -> Result<(), ProtocolError> {
+        let mut state = self.lock();
+        let result = loop {
+            match next() {
+                Ok(Some(frame)) => match state.calls.receive(frame, now, woken) {
+                    Ok(Event::Nothing) => {}
+                    Ok(other) => event(other),
+                    Err(error) => break Err(error),
+                },
+                Ok(None) => break Ok(()),
+                Err(error) => break Err(error),
+            }
+        };
+        let State { calls, out, .. } = &mut *state;
+        calls.answer_ping(out);
+        woken.extend(state.next_in_queue());
+        result
+    }
+
+    /// The connection is over after `unwritten` of the taken bytes were left: ends every call.
+    pub(crate) fn end(&self, lost: Lost, unwritten: usize) {
+        let mut woken = Vec::new();
+        let mut state = self.lock();
+        let written = state.taken - unwritten as u64;
+        state.calls.disconnect(written, &mut woken);
+        state.lost = Some(lost);
+        woken.extend(mem::take(&mut state.queue).into_values());
+        let writer = state.writer.take();
+        let out = mem::take(&mut state.out);
+        drop(state);
+        drop((writer, out));
+        woken.into_iter().for_each(Waker::wake);
+    }
+}
+
+impl State {
+    fn may_open(&self, ticket: Option<u64>) -> bool {
+        let first = match (self.queue.keys().next(), ticket) {
+            (None, _) => true,
+            (Some(first), Some(ticket)) => ticket <= *first,
+            (Some(_), None) => false,
+        };
+        // A connection that takes no new calls says so at once.
+        self.calls.is_going_away() || first && self.has_room()
+    }
+
+    fn has_room(&self) -> bool {
+        self.calls.has_room() && self.out.len() < OUTPUT_MARK
+    }
+
+    fn enqueue(&mut self, ticket: Option<u64>, waker: Option<Waker>) -> (u64, Option<Waker>) {
+        let ticket = ticket.unwrap_or_else(|| {
+            self.next_ticket += 1;
+            self.next_ticket
+        });
+        let waker = waker.unwrap_or_else(|| Waker::noop().clone());
+        (ticket, self.queue.insert(ticket, waker))
+    }
+
+    /// The one to wake when there is room. It stays in the queue until it comes for its slot.
+    fn next_in_queue(&self) -> Option<Waker> {
+        let (_, waker) = self.queue.first_key_value()?;
+        (self.calls.is_going_away() || self.has_room()).then(|| waker.clone())
+    }
+
+    fn wake_writer(&mut self) -> Option<Waker> {
+        if !self.idle || self.out.is_empty() {
+            return None;
+        }
+        self.idle = false;
+        self.writer.clone()
+    }
+}
