@@ -1,7 +1,6 @@
 use serde::de::{DeserializeSeed, Deserializer, EnumAccess, MapAccess, SeqAccess, VariantAccess, Visitor};
 
-use super::visitor::Contents;
-use super::{Guard, Guarded};
+use super::{FIELDS, Guard, Guarded};
 
 /// The values that a sequence or a map holds.
 pub(super) struct Elements<'a, A> {
@@ -37,11 +36,8 @@ impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Elements<'_, A> {
     where
         S: DeserializeSeed<'de>,
     {
-        let element = self.inner.next_element_seed(self.guard.wrap(seed))?;
-        if element.is_some() {
-            self.pay()?;
-        }
-        Ok(element)
+        self.pay()?;
+        self.inner.next_element_seed(self.guard.wrap(seed))
     }
 
     #[inline]
@@ -58,11 +54,8 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Elements<'_, A> {
     where
         S: DeserializeSeed<'de>,
     {
-        let key = self.inner.next_key_seed(self.guard.wrap(seed))?;
-        if key.is_some() {
-            self.pay()?;
-        }
-        Ok(key)
+        self.pay()?;
+        self.inner.next_key_seed(self.guard.wrap(seed))
     }
 
     #[inline]
@@ -120,8 +113,7 @@ impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for Guarded<'_, A> {
 
     #[inline]
     fn tuple_variant<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value, A::Error> {
-        let (inner, visitor) = self.split(visitor, Contents::Typed);
-        inner.tuple_variant(len, visitor)
+        self.inner.tuple_variant(len, self.guard.visitor::<_, FIELDS>(visitor))
     }
 
     #[inline]
@@ -129,7 +121,6 @@ impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for Guarded<'_, A> {
     where
         V: Visitor<'de>,
     {
-        let (inner, visitor) = self.split(visitor, Contents::Typed);
-        inner.struct_variant(fields, visitor)
+        self.inner.struct_variant(fields, self.guard.visitor::<_, FIELDS>(visitor))
     }
 }

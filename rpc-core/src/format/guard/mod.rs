@@ -14,7 +14,10 @@ mod visitor;
 use serde::de::{Deserializer, Error, Visitor};
 
 use super::{DecodeError, MAX_DEPTH, SPARE_ELEMENTS};
-use visitor::{Contents, Guarding};
+use visitor::Guarding;
+
+const FIELDS: bool = true;
+const ELEMENTS: bool = false;
 
 /// What one body has left of its limits.
 #[derive(Debug)]
@@ -43,19 +46,23 @@ impl Guard {
         Guarded { inner, guard: self }
     }
 
-    /// Whether the body kept to its limits. To be asked even after a success, because a type may hide the
-    /// error of a part of it.
     #[inline]
-    pub(super) fn verdict(&self) -> Result<(), DecodeError> {
-        match self.exceeded {
-            None => Ok(()),
-            Some(Limit::Depth) => Err(DecodeError::Depth { limit: MAX_DEPTH }),
-            Some(Limit::Elements) => {
-                Err(DecodeError::Elements { limit: self.length.saturating_add(SPARE_ELEMENTS) })
-            }
-        }
+    fn visitor<V, const FIELDS: bool>(&mut self, visitor: V) -> Guarding<'_, V, FIELDS> {
+        Guarding { visitor, guard: self }
     }
 
+    /// The limit that the body broke. To be asked even after a success, because a type may hide the error of
+    /// a part of it.
+    #[inline]
+    pub(super) fn verdict(&self) -> Option<DecodeError> {
+        self.exceeded.map(|limit| match limit {
+            Limit::Depth => DecodeError::Depth { limit: MAX_DEPTH },
+            Limit::Elements => DecodeError::Elements { limit: self.length.saturating_add(SPARE_ELEMENTS) },
+        })
+    }
+
+    /// Every recursion of a decode passes through here. Outside of the codec's method, because inside it would
+    /// keep that from being inlined, which costs three times the time for a vector of small structs.
     #[inline]
     fn nest<T, E: Error>(&mut self, visit: impl FnOnce(&mut Self) -> Result<T, E>) -> Result<T, E> {
         if self.depth == 0 {
@@ -79,6 +86,7 @@ impl Guard {
     }
 
     #[cold]
+    #[inline(never)]
     fn exceed<E: Error>(&mut self, limit: Limit) -> E {
         self.exceeded = Some(limit);
         // Only the verdict is seen: the codecs' errors can carry no more than a text.
@@ -90,13 +98,6 @@ impl Guard {
 pub(super) struct Guarded<'a, T> {
     inner: T,
     guard: &'a mut Guard,
-}
-
-impl<'a, T> Guarded<'a, T> {
-    #[inline]
-    fn split<V>(self, visitor: V, contents: Contents) -> (T, Guarding<'a, V>) {
-        (self.inner, Guarding { visitor, guard: self.guard, contents })
-    }
 }
 
 macro_rules! pass {
@@ -112,8 +113,7 @@ macro_rules! guard {
     ($contents:ident: $($method:ident($($name:ident: $type:ty),*))*) => {$(
         #[inline]
         fn $method<V: Visitor<'de>>(self, $($name: $type,)* visitor: V) -> Result<V::Value, D::Error> {
-            let (inner, visitor) = self.split(visitor, Contents::$contents);
-            inner.$method($($name,)* visitor)
+            self.guard.nest(|guard| self.inner.$method($($name,)* guard.visitor::<_, $contents>(visitor)))
         }
     )*};
 }
@@ -132,7 +132,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Guarded<'_, D> {
 
     // Also what holds no sequence in these formats, where a codec may still answer with one: JSON has bytes
     // as arrays.
-    guard! { Claimed:
+    guard! { ELEMENTS:
         deserialize_any()
         deserialize_ignored_any()
         deserialize_bytes()
@@ -145,7 +145,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Guarded<'_, D> {
         deserialize_enum(name: &'static str, variants: &'static [&'static str])
     }
 
-    guard! { Typed:
+    guard! { FIELDS:
         deserialize_tuple(len: usize)
         deserialize_tuple_struct(name: &'static str, len: usize)
         deserialize_struct(name: &'static str, fields: &'static [&'static str])

@@ -2,39 +2,30 @@ use std::fmt;
 
 use serde::de::{Deserializer, EnumAccess, Error, MapAccess, SeqAccess, Visitor};
 
+use super::Guard;
 use super::access::Elements;
-use super::{Guard, Guarded};
 
-/// Who says how many values a value holds.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Contents {
-    /// The body, so they are elements and have to be paid.
-    Claimed,
-    /// The type: they are fields.
-    Typed,
-}
-
-/// Hands a visitor what the codec found, and guards what may hold further values. This is where levels are
-/// counted, because every recursion of a decode passes through here.
-pub(super) struct Guarding<'a, V> {
+/// Hands a visitor what the codec found, and guards what holds further values.
+///
+/// `FIELDS`: the values in it are the fields of a type, which bounds their number. Otherwise they are
+/// elements, as many as the body claims, and have to be paid.
+pub(super) struct Guarding<'a, V, const FIELDS: bool> {
     pub(super) visitor: V,
     pub(super) guard: &'a mut Guard,
-    pub(super) contents: Contents,
 }
 
-impl Contents {
-    /// How many values are paid before the first one is read. What is claimed is paid at once, so a claim
+impl<V, const FIELDS: bool> Guarding<'_, V, FIELDS> {
+    /// How many values may be asked for without paying again. What is claimed is paid at once, so a claim
     /// beyond the budget costs nothing, and nested claims cannot add up to more than the budget.
     #[inline]
-    fn prepay<E: Error>(self, claimed: Option<usize>, guard: &mut Guard) -> Result<usize, E> {
-        match self {
-            Contents::Typed => Ok(usize::MAX),
-            Contents::Claimed => {
-                let claimed = claimed.unwrap_or(0);
-                guard.pay(claimed)?;
-                Ok(claimed)
-            }
+    fn prepay<E: Error>(&mut self, claimed: Option<usize>) -> Result<usize, E> {
+        if FIELDS {
+            return Ok(usize::MAX);
         }
+        let claimed = claimed.unwrap_or(0);
+        self.guard.pay(claimed)?;
+        // The question that is answered with the end costs nothing.
+        Ok(claimed.saturating_add(1))
     }
 }
 
@@ -47,7 +38,7 @@ macro_rules! pass {
     )*};
 }
 
-impl<'de, V: Visitor<'de>> Visitor<'de> for Guarding<'_, V> {
+impl<'de, V: Visitor<'de>, const FIELDS: bool> Visitor<'de> for Guarding<'_, V, FIELDS> {
     type Value = V::Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -76,28 +67,28 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Guarding<'_, V> {
 
     #[inline]
     fn visit_some<D: Deserializer<'de>>(self, inner: D) -> Result<V::Value, D::Error> {
-        self.guard.nest(|guard| self.visitor.visit_some(guard.wrap(inner)))
+        self.visitor.visit_some(self.guard.wrap(inner))
     }
 
     #[inline]
     fn visit_newtype_struct<D: Deserializer<'de>>(self, inner: D) -> Result<V::Value, D::Error> {
-        self.guard.nest(|guard| self.visitor.visit_newtype_struct(guard.wrap(inner)))
+        self.visitor.visit_newtype_struct(self.guard.wrap(inner))
     }
 
     #[inline]
-    fn visit_seq<A: SeqAccess<'de>>(self, inner: A) -> Result<V::Value, A::Error> {
-        let prepaid = self.contents.prepay(inner.size_hint(), self.guard)?;
-        self.guard.nest(|guard| self.visitor.visit_seq(Elements { inner, guard, prepaid }))
+    fn visit_seq<A: SeqAccess<'de>>(mut self, inner: A) -> Result<V::Value, A::Error> {
+        let prepaid = self.prepay(inner.size_hint())?;
+        self.visitor.visit_seq(Elements { inner, guard: self.guard, prepaid })
     }
 
     #[inline]
-    fn visit_map<A: MapAccess<'de>>(self, inner: A) -> Result<V::Value, A::Error> {
-        let prepaid = self.contents.prepay(inner.size_hint(), self.guard)?;
-        self.guard.nest(|guard| self.visitor.visit_map(Elements { inner, guard, prepaid }))
+    fn visit_map<A: MapAccess<'de>>(mut self, inner: A) -> Result<V::Value, A::Error> {
+        let prepaid = self.prepay(inner.size_hint())?;
+        self.visitor.visit_map(Elements { inner, guard: self.guard, prepaid })
     }
 
     #[inline]
     fn visit_enum<A: EnumAccess<'de>>(self, inner: A) -> Result<V::Value, A::Error> {
-        self.guard.nest(|guard| self.visitor.visit_enum(Guarded { inner, guard }))
+        self.visitor.visit_enum(self.guard.wrap(inner))
     }
 }

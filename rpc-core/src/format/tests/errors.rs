@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::{DecodeError, EncodeError, Format, decode, encode};
+use super::{DecodeError, EncodeError, Format, decode};
 
 #[test]
 fn errors_are_small() {
@@ -90,7 +90,7 @@ fn a_reason_does_not_quote_the_peer_at_length() {
         One,
     }
     assert!(matches!(decode(Format::Json, br#""One""#), Ok(Known::One)));
-    let body = encode(Format::Json, &"é".repeat(100_000));
-    let error = decode::<Known>(Format::Json, &body).expect_err("unknown variant");
+    let body = format!("\"{}\"", "é".repeat(100_000));
+    let error = decode::<Known>(Format::Json, body.as_bytes()).expect_err("unknown variant");
     assert!(error.to_string().len() < 1024, "{}", error.to_string().len());
 }

@@ -2,9 +2,12 @@
 
 use std::fmt;
 
+use serde::de::value::{self, SeqDeserializer};
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
-use super::{Format, decode};
+use super::super::SPARE_ELEMENTS;
+use super::super::guard::Guard;
+use super::{DecodeError, Format, decode};
 
 /// The first size hint that a sequence or a map gives.
 #[derive(Debug, PartialEq)]
@@ -54,6 +57,23 @@ fn hints_are_clamped_to_the_length_of_the_body() {
     assert_eq!(decode(Format::Bincode, &[251, 0, 255]), Ok(MapHint(Hint(Some(3)))));
     assert_eq!(decode(Format::Bincode, &[0]), Ok(Hint(Some(0))));
     assert_eq!(decode(Format::Bincode, &[1, 2]), Ok((true, Hint(Some(2)))));
+}
+
+/// As many units as a format hands over that does not say how many will come.
+fn unannounced(count: usize, guard: &mut Guard) -> Result<Vec<()>, value::Error> {
+    let units = std::iter::repeat_n((), count).filter(|()| true);
+    Vec::deserialize(guard.wrap(SeqDeserializer::new(units)))
+}
+
+#[test]
+fn unannounced_elements_are_counted_as_they_come() {
+    let mut guard = Guard::new(10);
+    let limit = 10 + SPARE_ELEMENTS;
+    assert_eq!(unannounced(SPARE_ELEMENTS, &mut guard).map(|units| units.len()), Ok(SPARE_ELEMENTS));
+    assert_eq!(unannounced(10, &mut guard).map(|units| units.len()), Ok(10));
+    assert_eq!(guard.verdict(), None);
+    assert!(unannounced(usize::MAX, &mut guard).is_err());
+    assert_eq!(guard.verdict(), Some(DecodeError::Elements { limit }));
 }
 
 /// Whether the format said that it is for humans.
