@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use rpc_core::client::{Calls, Event, OpenError, Outcome, RequestHead};
-use rpc_core::frame::Frame;
+use rpc_core::input::Input;
 use rpc_core::output::Output;
 use rpc_core::{CallId, Limits, ProtocolError};
 
@@ -31,25 +31,25 @@ struct State {
     out: Output,
     /// Bytes that the writer took out of `out` so far.
     taken: u64,
-    /// Set by the writer when it saw `out` empty; cleared by the one caller that wakes it.
+    /// Set by the task when it saw `out` empty; cleared by the one caller that wakes it.
     idle: bool,
     writer: Option<Waker>,
     /// Callers without a slot, in the order in which they came.
     queue: BTreeMap<u64, Waker>,
     next_ticket: u64,
-    closing: Closing,
+    closing: bool,
     lost: Option<Lost>,
 }
 
-/// Whether the connection is to end.
+/// What the callers want of the connection's task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Closing {
-    /// No.
-    Open,
-    /// Once all is written: nobody is left to make or await calls.
-    Unused,
-    /// Now: somebody said so.
-    Closed,
+pub(crate) enum Demand {
+    /// Output waits, with so many calls in flight.
+    Write(u32),
+    /// Nothing now, with so many calls in flight; the task will be woken.
+    Nothing(u32),
+    /// To end the connection.
+    Close,
 }
 
 /// Why a call was not submitted.
@@ -74,7 +74,7 @@ impl Shared {
                 writer: None,
                 queue: BTreeMap::new(),
                 next_ticket: 0,
-                closing: Closing::Open,
+                closing: false,
                 lost: None,
             }),
         }
@@ -143,52 +143,44 @@ impl Shared {
     }
 
     /// Ends the connection; true for the one that was first to say so.
-    pub(crate) fn close(&self, how: Closing) -> bool {
+    pub(crate) fn close(&self) -> bool {
         let mut state = self.lock();
-        let first = state.closing != Closing::Closed && state.lost.is_none();
-        if first {
-            state.closing = how;
-        }
-        state.idle = false;
-        let writer = state.writer.take();
+        let first = !state.closing && state.lost.is_none();
+        state.closing = true;
+        let writer = state.writer.clone();
         drop(state);
         writer.into_iter().for_each(Waker::wake);
         first
     }
 
-    pub(crate) fn closing(&self) -> Closing {
-        self.lock().closing
-    }
-
+    /// Why the connection is over, if it is.
     pub(crate) fn lost(&self) -> Option<Lost> {
         self.lock().lost.clone()
     }
 
-    pub(crate) fn in_flight(&self) -> u32 {
-        self.lock().calls.in_flight()
-    }
-
-    /// What the writer has to do: `None`, and then `waker` is woken for the next output, or the
-    /// number of calls in flight.
-    pub(crate) fn poll_output(&self, waker: &Waker) -> Option<u32> {
+    /// What the task has to do, which is woken when that changes. `can_write`: all that was taken
+    /// before is written.
+    pub(crate) fn poll_demand(&self, waker: &Waker, can_write: bool) -> Demand {
         let mut state = self.lock();
-        if state.out.is_empty() {
-            state.idle = true;
-            let old = match &state.writer {
-                Some(old) if old.will_wake(waker) => None,
-                _ => state.writer.replace(waker.clone()),
-            };
-            drop(state);
-            drop(old);
-            return None;
+        let in_flight = state.calls.in_flight();
+        if state.closing {
+            return Demand::Close;
         }
-        state.idle = false;
-        Some(state.calls.in_flight())
+        if can_write && !state.out.is_empty() {
+            return Demand::Write(in_flight);
+        }
+        // Only here was the output seen empty. While the socket takes nothing, it wakes the task.
+        state.idle = can_write;
+        let old = state.set_writer(waker);
+        drop(state);
+        drop(old);
+        Demand::Nothing(in_flight)
     }
 
     /// Moves all output to the writer's own, which is empty.
     pub(crate) fn take_output(&self, writing: &mut Output) {
         let mut state = self.lock();
+        state.idle = false;
         state.taken += state.out.len() as u64;
         mem::swap(&mut state.out, writing);
         let next = state.next_in_queue();
@@ -196,30 +188,37 @@ impl Shared {
         next.into_iter().for_each(Waker::wake);
     }
 
-    /// Takes a batch of frames; `next` gives them one by one.
-    pub(crate) fn receive<'a>(
+    /// Takes all frames of a read. Wakers of those to wake go to `woken`.
+    pub(crate) fn receive(
         &self,
         now: Instant,
         woken: &mut Vec<Waker>,
-        mut next: impl FnMut() -> Result<Option<Frame<'a>>, ProtocolError>,
+        input: &mut Input,
+        chunk: &[u8],
         mut event: impl FnMut(Event),
     ) -> Result<(), ProtocolError> {
+        let mut at = 0;
         let mut state = self.lock();
-        let result = loop {
-            match next() {
-                Ok(Some(frame)) => match state.calls.receive(frame, now, woken) {
-                    Ok(Event::Nothing) => {}
-                    Ok(other) => event(other),
-                    Err(error) => break Err(error),
-                },
-                Ok(None) => break Ok(()),
-                Err(error) => break Err(error),
+        while let Some(frame) = input.next(chunk, &mut at)? {
+            match state.calls.receive(frame, now, woken)? {
+                Event::Nothing => {}
+                other => event(other),
             }
-        };
+        }
         let State { calls, out, .. } = &mut *state;
         calls.answer_ping(out);
         woken.extend(state.next_in_queue());
-        result
+        Ok(())
+    }
+
+    /// Asks the server to give up every call that is open.
+    pub(crate) fn cancel_all(&self) {
+        let mut woken = Vec::new();
+        let mut state = self.lock();
+        let State { calls, out, .. } = &mut *state;
+        calls.cancel_all(out, &mut woken);
+        drop(state);
+        woken.into_iter().for_each(Waker::wake);
     }
 
     /// The connection is over after `unwritten` of the taken bytes were left: ends every call.
@@ -266,6 +265,14 @@ impl State {
     fn next_in_queue(&self) -> Option<Waker> {
         let (_, waker) = self.queue.first_key_value()?;
         (self.calls.is_going_away() || self.has_room()).then(|| waker.clone())
+    }
+
+    /// Returns the waker it replaces, to be dropped outside the lock.
+    fn set_writer(&mut self, waker: &Waker) -> Option<Waker> {
+        match &self.writer {
+            Some(old) if old.will_wake(waker) => None,
+            _ => self.writer.replace(waker.clone()),
+        }
     }
 
     fn wake_writer(&mut self) -> Option<Waker> {

@@ -356,6 +356,16 @@ impl Calls {
         self.lose(|slot| Some(if slot.end > written { Executed::No } else { Executed::Maybe }), woken);
     }
 
+    /// Ends every open call here, as [`Executed::Maybe`], and asks the server to give it up.
+    pub fn cancel_all(&mut self, out: &mut Output, woken: &mut Vec<Waker>) {
+        for slot in &self.slots {
+            if matches!(slot.state, State::Open) {
+                out.put(Kind::Cancel, 0, slot.id, &[]);
+            }
+        }
+        self.lose(|_| Some(Executed::Maybe), woken);
+    }
+
     fn lose(&mut self, verdict: impl Fn(&Slot) -> Option<Executed>, woken: &mut Vec<Waker>) {
         for at in 0..self.slots.len() {
             let slot = &self.slots[at];

@@ -1,0 +1,178 @@
+//! From an address to a connection that speaks frames.
+
+use std::future::Future;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::HeaderMap;
+use http::uri::{Authority, PathAndQuery};
+use rpc_core::handshake::{AnswerError, Connect, DEFAULT_PATH, HeadBuffer, Terms, check_first_bytes, parse_answer};
+use rpc_core::input::Input;
+use rpc_core::{Format, Limits};
+use rpc_io::HeadError;
+use socket2::{SockRef, TcpKeepalive};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use crate::error::ConnectError;
+
+/// Makes the byte stream that a connection runs on.
+///
+/// The default is TCP. Simulations, tunnels and tests bring their own.
+pub trait Connector: Send + Sync + 'static {
+    /// The stream.
+    type Io: AsyncRead + AsyncWrite + Send + Unpin + 'static;
+
+    /// Opens a stream.
+    ///
+    /// # Errors
+    /// Whatever keeps it from doing so; reported as [`ConnectError::Dial`].
+    fn connect(&self) -> impl Future<Output = io::Result<Self::Io>> + Send;
+}
+
+/// How connections are made; see the methods of [`Builder`](crate::Builder).
+#[derive(Clone, Debug)]
+pub(crate) struct DialConfig {
+    pub(crate) dial_timeout: Duration,
+    pub(crate) answer_timeout: Duration,
+    pub(crate) path: String,
+    pub(crate) headers: HeaderMap,
+    pub(crate) formats: Vec<Format>,
+    pub(crate) limits: Limits,
+    pub(crate) keepalive: Option<Duration>,
+    pub(crate) user_timeout: Option<Duration>,
+}
+
+impl Default for DialConfig {
+    fn default() -> Self {
+        Self {
+            dial_timeout: Duration::from_secs(10),
+            answer_timeout: Duration::from_secs(10),
+            path: DEFAULT_PATH.into(),
+            headers: HeaderMap::new(),
+            formats: vec![Format::Bincode],
+            limits: Limits::default(),
+            keepalive: Some(Duration::from_secs(30)),
+            user_timeout: Some(Duration::from_secs(40)),
+        }
+    }
+}
+
+/// A stream on which the server has answered `200 Connected`.
+pub(crate) struct Dialled<IO> {
+    pub(crate) io: IO,
+    /// Holds what came right behind the answer.
+    pub(crate) input: Input,
+    pub(crate) terms: Terms,
+}
+
+impl DialConfig {
+    pub(crate) async fn dial_tcp(&self, address: &str) -> Result<Dialled<TcpStream>, ConnectError> {
+        let resolve = |source| ConnectError::Resolve { address: address.into(), source };
+        let places: Vec<_> = tokio::net::lookup_host(address).await.map_err(resolve)?.collect();
+        let stream = self.within_dial_timeout(address, TcpStream::connect(&places[..])).await?;
+        self.tune(&stream).map_err(|source| ConnectError::Dial { address: address.into(), source })?;
+        self.handshake(stream, address).await
+    }
+
+    pub(crate) async fn dial_with<C: Connector>(
+        &self,
+        connector: &C,
+        address: &str,
+    ) -> Result<Dialled<C::Io>, ConnectError> {
+        let io = self.within_dial_timeout(address, connector.connect()).await?;
+        self.handshake(io, address).await
+    }
+
+    async fn within_dial_timeout<IO>(
+        &self,
+        address: &str,
+        dial: impl Future<Output = io::Result<IO>>,
+    ) -> Result<IO, ConnectError> {
+        match timeout(self.dial_timeout, dial).await {
+            Ok(Ok(io)) => Ok(io),
+            Ok(Err(source)) => Err(ConnectError::Dial { address: address.into(), source }),
+            Err(_) => Err(ConnectError::DialTimeout { address: address.into(), after: self.dial_timeout }),
+        }
+    }
+
+    fn tune(&self, stream: &TcpStream) -> io::Result<()> {
+        stream.set_nodelay(true)?;
+        let socket = SockRef::from(stream);
+        if let Some(period) = self.keepalive {
+            socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(period).with_interval(period))?;
+        }
+        #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
+        socket.set_tcp_user_timeout(self.user_timeout)?;
+        Ok(())
+    }
+
+    /// Sends CONNECT and reads the answer. What comes behind the answer is kept for the frames.
+    pub(crate) async fn handshake<IO>(&self, mut io: IO, address: &str) -> Result<Dialled<IO>, ConnectError>
+    where
+        IO: AsyncRead + AsyncWrite + Unpin,
+    {
+        let request = self.request(address)?;
+        let exchange = async {
+            io.write_all(&request).await.map_err(HeadError::Io)?;
+            io.flush().await.map_err(HeadError::Io)?;
+            rpc_io::read_head(&mut io, &mut HeadBuffer::default(), check_first_bytes).await
+        };
+        let address = address.to_owned();
+        let head = match timeout(self.answer_timeout, exchange).await {
+            Ok(Ok(head)) => head,
+            Ok(Err(HeadError::Io(source))) => return Err(ConnectError::Closed { address, source }),
+            Ok(Err(HeadError::TooLarge(large))) => {
+                return Err(ConnectError::Answer { address, source: large.into() });
+            }
+            Ok(Err(HeadError::Refused(source))) => return Err(ConnectError::Answer { address, source }),
+            Err(_) => return Err(ConnectError::AnswerTimeout { address, after: self.answer_timeout }),
+        };
+        match parse_answer(&head.head, &self.formats) {
+            Ok(terms) => {
+                let mut input = Input::new(self.limits.max_frame);
+                input.keep(&head.rest);
+                Ok(Dialled { io, input, terms })
+            }
+            Err(AnswerError::Refused(mut refusal)) => {
+                refusal.read_body(&read_some(&mut io, head.rest).await);
+                Err(ConnectError::Answer { address, source: AnswerError::Refused(refusal) })
+            }
+            Err(source) => Err(ConnectError::Answer { address, source }),
+        }
+    }
+
+    fn request(&self, address: &str) -> Result<Vec<u8>, ConnectError> {
+        let invalid = |source| ConnectError::Address { address: address.into(), source };
+        let path: PathAndQuery = self.path.parse().map_err(invalid)?;
+        let authority: Authority = address.parse().map_err(invalid)?;
+        let mut request = Vec::new();
+        let connect = Connect {
+            path: &path,
+            authority: &authority,
+            formats: &self.formats,
+            limits: self.limits,
+            headers: &self.headers,
+        };
+        let written = connect.write(&mut request);
+        written.map_err(|source| ConnectError::Settings { address: address.into(), source })?;
+        Ok(request)
+    }
+}
+
+/// What a refusal says for a person, as far as it comes within a second.
+async fn read_some<IO: AsyncRead + Unpin>(io: &mut IO, mut some: Vec<u8>) -> Vec<u8> {
+    let mut more = io.take(1024);
+    let _ = timeout(Duration::from_secs(1), more.read_to_end(&mut some)).await;
+    some
+}
+
+/// Runs what dials on behalf of a [`Client`](crate::Client).
+pub(crate) type Dialler = Arc<
+    dyn Fn() -> std::pin::Pin<
+            Box<dyn Future<Output = Result<Arc<crate::link::Link>, ConnectError>> + Send>,
+        > + Send
+        + Sync,
+>;

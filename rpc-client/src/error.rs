@@ -1,0 +1,292 @@
+//! How calls and connections fail on this side of the wire.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rpc_core::error::MetadataError;
+use rpc_core::format::{DecodeError, EncodeError};
+use rpc_core::handshake::{AnswerError, ConnectError as HeadError};
+use rpc_core::message::GoAway;
+use rpc_core::{Executed, ProtocolError, Status};
+
+/// Which call, to whom: what every [`Error`] names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallInfo {
+    /// The full name of the method.
+    pub method: Cow<'static, str>,
+    /// The server, as the client was told to reach it.
+    pub peer: Arc<str>,
+}
+
+impl fmt::Display for CallInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at {}", self.method, self.peer)
+    }
+}
+
+/// Why a call failed.
+///
+/// [`Status`](Error::Status) is what the server said; all others happened here. Either way
+/// [`executed`](Error::executed) tells whether the handler may have run.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The server's refusal, or the handler's own error (Go: `ServerError`).
+    #[error("{call}: {status}")]
+    Status {
+        /// The call.
+        call: Box<CallInfo>,
+        /// What the server said.
+        status: Status,
+    },
+    /// No connection could be made for the call. It has not run.
+    #[error("{call}: {source}")]
+    Connect {
+        /// The call.
+        call: Box<CallInfo>,
+        /// Why.
+        source: Arc<ConnectError>,
+    },
+    /// The connection was lost before the answer came.
+    #[error("{call}: {source}")]
+    ConnectionLost {
+        /// The call.
+        call: Box<CallInfo>,
+        /// Whether the handler may have run.
+        executed: Executed,
+        /// What became of the connection.
+        source: Lost,
+    },
+    /// The client was closed (Go: `ErrShutdown`).
+    #[error("{call}: connection is shut down")]
+    Shutdown {
+        /// The call.
+        call: Box<CallInfo>,
+        /// Whether the handler may have run: `Maybe` for a call that was in flight.
+        executed: Executed,
+    },
+    /// The call's time was up.
+    #[error("{call}: no answer within {after:?}")]
+    DeadlineExceeded {
+        /// The call.
+        call: Box<CallInfo>,
+        /// Whether the handler may have run.
+        executed: Executed,
+        /// The time it was given.
+        after: Duration,
+    },
+    /// The call that this one was made [within](rpc_core::Call::within) was given up.
+    #[error("{call}: the call it was made for was given up")]
+    Cancelled {
+        /// The call.
+        call: Box<CallInfo>,
+        /// Whether the handler may have run.
+        executed: Executed,
+    },
+    /// An interceptor of this client refused the call. It has not run.
+    #[error("{call}: refused by an interceptor: {source}")]
+    Intercepted {
+        /// The call.
+        call: Box<CallInfo>,
+        /// What it said.
+        source: Arc<dyn std::error::Error + Send + Sync>,
+    },
+    /// The arguments could not be encoded. The call has not run.
+    #[error("{call}: arguments could not be encoded: {source}")]
+    Encode {
+        /// The call.
+        call: Box<CallInfo>,
+        /// Why.
+        source: EncodeError,
+    },
+    /// The answer does not decode as the type that was asked for. Only this call fails.
+    #[error("{call}: reading body: {source}")]
+    Decode {
+        /// The call.
+        call: Box<CallInfo>,
+        /// Why.
+        source: DecodeError,
+    },
+    /// The metadata is not metadata. The call has not run.
+    #[error("{call}: {source}")]
+    Metadata {
+        /// The call.
+        call: Box<CallInfo>,
+        /// Why.
+        source: MetadataError,
+    },
+    /// The request is over a limit of the server or of the wire. The call has not run.
+    #[error("{call}: {source}")]
+    Limit {
+        /// The call.
+        call: Box<CallInfo>,
+        /// Which.
+        source: rpc_core::client::OpenError,
+    },
+}
+
+impl Error {
+    /// Whether the handler may have run. `No` is said only when it is certain: such a call can be
+    /// made again.
+    #[must_use]
+    pub fn executed(&self) -> Executed {
+        match self {
+            Error::Status { status, .. } => status.executed(),
+            Error::ConnectionLost { executed, .. }
+            | Error::Shutdown { executed, .. }
+            | Error::DeadlineExceeded { executed, .. }
+            | Error::Cancelled { executed, .. } => *executed,
+            Error::Decode { .. } => Executed::Yes,
+            Error::Connect { .. }
+            | Error::Intercepted { .. }
+            | Error::Encode { .. }
+            | Error::Metadata { .. }
+            | Error::Limit { .. } => Executed::No,
+        }
+    }
+
+    /// What the server said, if it was the server.
+    #[must_use]
+    pub fn status(&self) -> Option<&Status> {
+        match self {
+            Error::Status { status, .. } => Some(status),
+            _ => None,
+        }
+    }
+
+    /// The call that failed.
+    #[must_use]
+    pub fn call(&self) -> &CallInfo {
+        match self {
+            Error::Status { call, .. }
+            | Error::Connect { call, .. }
+            | Error::ConnectionLost { call, .. }
+            | Error::Shutdown { call, .. }
+            | Error::DeadlineExceeded { call, .. }
+            | Error::Cancelled { call, .. }
+            | Error::Intercepted { call, .. }
+            | Error::Encode { call, .. }
+            | Error::Decode { call, .. }
+            | Error::Metadata { call, .. }
+            | Error::Limit { call, .. } => call,
+        }
+    }
+}
+
+/// What became of a connection.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Lost {
+    /// This side closed it.
+    #[error("connection is shut down")]
+    Closed,
+    /// The server closed it (Go: `unexpected EOF`).
+    #[error("the server closed the connection")]
+    Eof,
+    /// The transport failed.
+    #[error("the connection failed: {0}")]
+    Io(#[source] Arc<io::Error>),
+    /// The server broke the protocol, and this side gave up.
+    #[error("the server broke the protocol: {0}")]
+    Protocol(#[source] ProtocolError),
+    /// The server takes no new calls here.
+    #[error("the server takes no new calls on this connection{}", reason(.0))]
+    GoingAway(Option<GoAway>),
+}
+
+fn reason(go_away: &Option<GoAway>) -> String {
+    match go_away {
+        Some(GoAway { reason, message }) => format!(" ({reason:?}: {message})"),
+        None => String::new(),
+    }
+}
+
+/// Why a connection could not be made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// The name did not resolve.
+    #[error("cannot resolve {address}: {source}")]
+    Resolve {
+        /// The address as it was given.
+        address: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// Nobody took the connection.
+    #[error("cannot connect to {address}: {source}{}", likely(source))]
+    Dial {
+        /// The address as it was given.
+        address: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// No connection within the time for dialling.
+    #[error("cannot connect to {address}: no answer within {after:?}")]
+    DialTimeout {
+        /// The address as it was given.
+        address: String,
+        /// The time it was given.
+        after: Duration,
+    },
+    /// The connection failed before the server's answer was whole.
+    #[error("{address} closed the connection before it answered CONNECT: {source}")]
+    Closed {
+        /// The address as it was given.
+        address: String,
+        /// How.
+        source: io::Error,
+    },
+    /// No answer to CONNECT in time.
+    #[error("{address} did not answer CONNECT within {after:?}")]
+    AnswerTimeout {
+        /// The address as it was given.
+        address: String,
+        /// The time it was given.
+        after: Duration,
+    },
+    /// The server's answer was no acceptance.
+    #[error("{address} is not serving RPC here: {source}")]
+    Answer {
+        /// The address as it was given.
+        address: String,
+        /// What it answered.
+        source: AnswerError,
+    },
+    /// The request cannot be made from these settings.
+    #[error("cannot ask {address} for a connection: {source}")]
+    Settings {
+        /// The address as it was given.
+        address: String,
+        /// Which, and why.
+        source: HeadError,
+    },
+    /// Path or address do not fit into an HTTP request.
+    #[error("cannot ask {address} for a connection: {source}")]
+    Address {
+        /// The address as it was given.
+        address: String,
+        /// Why.
+        source: http::uri::InvalidUri,
+    },
+}
+
+fn likely(source: &io::Error) -> &'static str {
+    match source.kind() {
+        io::ErrorKind::ConnectionRefused => "; is the server running there?",
+        _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_small_enough_to_travel_in_results() {
+        assert!(size_of::<Error>() <= 64, "{}", size_of::<Error>());
+    }
+}
