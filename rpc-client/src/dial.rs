@@ -2,12 +2,13 @@
 
 use std::future::Future;
 use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderMap;
 use http::uri::{Authority, PathAndQuery};
-use rpc_core::handshake::{AnswerError, Connect, DEFAULT_PATH, HeadBuffer, Terms, check_first_bytes, parse_answer};
+use rpc_core::handshake::{
+    AnswerError, Connect, DEFAULT_PATH, HeadBuffer, Terms, check_first_bytes, parse_answer,
+};
 use rpc_core::input::Input;
 use rpc_core::{Format, Limits};
 use rpc_io::HeadError;
@@ -168,11 +169,3 @@ async fn read_some<IO: AsyncRead + Unpin>(io: &mut IO, mut some: Vec<u8>) -> Vec
     let _ = timeout(Duration::from_secs(1), more.read_to_end(&mut some)).await;
     some
 }
-
-/// Runs what dials on behalf of a [`Client`](crate::Client).
-pub(crate) type Dialler = Arc<
-    dyn Fn() -> std::pin::Pin<
-            Box<dyn Future<Output = Result<Arc<crate::link::Link>, ConnectError>> + Send>,
-        > + Send
-        + Sync,
->;

@@ -8,11 +8,13 @@ use std::pin::Pin;
 use std::task::{self, Poll, ready};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::context::Context;
 use crate::error::MetadataError;
+use crate::format::{EncodeError, Format};
 use crate::metadata::Metadata;
 
 /// Metadata that [`Call::within`] hands on: the trace, in W3C's names.
@@ -60,9 +62,15 @@ pub struct Request<A> {
     pub method: Cow<'static, str>,
     /// The arguments.
     pub args: A,
+    /// How to encode the arguments.
+    pub encode: Encode<A>,
     /// Everything else.
     pub options: Options,
 }
+
+/// Encodes arguments: [`Format::encode_split`] where the type allows it, otherwise
+/// [`Format::encode`].
+pub type Encode<A> = fn(Format, &A, &mut Vec<u8>) -> Result<Option<Bytes>, EncodeError>;
 
 /// The options of one call.
 #[derive(Debug)]
@@ -103,9 +111,23 @@ pub struct Call<C, A, R> {
 }
 
 impl<C: Caller, A: Serialize + Send, R: DeserializeOwned + Send + 'static> Call<C, A, R> {
-    /// A call of `method` through `caller`.
-    pub fn new(caller: C, method: impl Into<Cow<'static, str>>, args: A) -> Self {
-        let request = Request { method: method.into(), args, options: Options::default() };
+    /// A call of `method` through `caller`, with arguments that own their data. A large
+    /// [`Bytes`] is sent without being copied.
+    pub fn new(caller: C, method: impl Into<Cow<'static, str>>, args: A) -> Self
+    where
+        A: 'static,
+    {
+        Self::with_encode(caller, method.into(), args, |format, args, out| format.encode_split(args, out))
+    }
+
+    /// A call of `method` through `caller`, with arguments that may borrow.
+    pub fn borrowing(caller: C, method: impl Into<Cow<'static, str>>, args: A) -> Self {
+        let encode: Encode<A> = |format, args, out| format.encode(args, out).map(|()| None);
+        Self::with_encode(caller, method.into(), args, encode)
+    }
+
+    fn with_encode(caller: C, method: Cow<'static, str>, args: A, encode: Encode<A>) -> Self {
+        let request = Request { method, args, encode, options: Options::default() };
         Self { caller, request, reply: PhantomData }
     }
 

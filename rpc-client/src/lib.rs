@@ -1,0 +1,28 @@
+//! The client of RPC over HTTP CONNECT.
+//!
+//! ```no_run
+//! # async fn demo() -> Result<(), Box<dyn std::error::Error>> {
+//! let client = rpc_client::Client::connect("127.0.0.1:1234").await?;
+//! let product: i64 = client.call("Arith.Multiply", &(7, 8)).await?;
+//! # Ok(()) }
+//! ```
+//!
+//! A [`Client`] is one connection. Clones share it, any number of calls are in flight at once, and
+//! answers come in any order. Generated clients (`ArithClient`) are made from one.
+
+mod builder;
+mod client;
+mod connection;
+mod dial;
+mod error;
+mod interceptor;
+mod pending;
+mod shared;
+mod until;
+
+pub use builder::Builder;
+pub use client::Client;
+pub use dial::Connector;
+pub use error::{CallInfo, ConnectError, Error, Lost};
+pub use interceptor::{Ended, Interceptor, Outgoing};
+pub use pending::Pending;
