@@ -30,5 +30,6 @@ pub use error::{MetadataError, ProtocolError};
 pub use format::Format;
 pub use limits::Limits;
 pub use metadata::Metadata;
+pub use rpc_macros::service;
 pub use service::{Execution, Method, Service};
 pub use status::{Code, Executed, Status};
