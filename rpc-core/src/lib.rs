@@ -1,5 +1,8 @@
 //! The protocol core of RPC over HTTP CONNECT.
 
+// What `#[service]` generates names this crate from outside; the health service is in it.
+extern crate self as rpc_core;
+
 pub mod body;
 mod budget;
 pub mod call_id;
@@ -11,6 +14,7 @@ pub mod error;
 pub mod format;
 pub mod frame;
 pub mod handshake;
+pub mod health;
 pub mod input;
 pub mod lane;
 pub mod limits;
@@ -30,5 +34,6 @@ pub use error::{MetadataError, ProtocolError};
 pub use format::Format;
 pub use limits::Limits;
 pub use metadata::Metadata;
+pub use rpc_macros::service;
 pub use service::{Execution, Method, Service};
 pub use status::{Code, Executed, Status};

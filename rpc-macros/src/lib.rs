@@ -1,1 +1,81 @@
-//! The `#[service]` attribute.
+//! The `#[service]` attribute, to be used as `rpc_core::service`.
+
+mod expand;
+mod faults;
+mod name;
+mod options;
+mod parse;
+mod types;
+
+use proc_macro::TokenStream;
+
+/// Makes a trait the contract of a service: `Arith` gets an `ArithClient` that calls it and an
+/// `ArithServer` that serves it.
+///
+/// ```
+/// use rpc_core::{Context, Service, Status};
+///
+/// #[rpc_core::service]
+/// pub trait Arith {
+///     /// The product of two numbers.
+///     async fn multiply(&self, cx: &Context, a: i64, b: i64) -> Result<i64, Status>;
+///
+///     /// Whether the number has no divisors but itself and one.
+///     #[rpc(name = "Prime", spawn)]
+///     async fn is_prime(&self, cx: &Context, number: u64) -> Result<bool, Status>;
+/// }
+///
+/// struct Calculator;
+///
+/// impl Arith for Calculator {
+///     async fn multiply(&self, _cx: &Context, a: i64, b: i64) -> Result<i64, Status> {
+///         a.checked_mul(b).ok_or_else(|| Status::out_of_range("the product has over 64 bits"))
+///     }
+///
+///     async fn is_prime(&self, _cx: &Context, number: u64) -> Result<bool, Status> {
+///         Ok(number > 1 && (2..).take_while(|d| d * d <= number).all(|d| number % d != 0))
+///     }
+/// }
+///
+/// let service = Service::from(ArithServer::new(Calculator));
+/// assert_eq!(service.name(), "Arith");
+/// assert_eq!(service.methods()[0].name(), "Multiply");
+///
+/// async fn area<C: rpc_core::Caller>(connection: C) -> Result<i64, C::Error> {
+///     ArithClient::new(connection).multiply(6, 7).await
+/// }
+/// ```
+///
+/// # The trait
+///
+/// A method is `async fn name(&self, cx: &Context, ..) -> Result<T, Status>`. Arguments and `T` own
+/// their data and are encoded with serde; in place of `Status` any error will do that turns into one.
+/// The trait becomes `Send + Sync + 'static` and its futures `Send`; implementations are written
+/// with `async fn`, and need no attribute. A method with a body is a default that implementations
+/// may leave out.
+///
+/// # On the wire
+///
+/// As in Go's net/rpc: the trait's name, a dot, and the method's name in UpperCamelCase, such as
+/// `Arith.Multiply`. A full name has at most 128 bytes out of `A-Z a-z 0-9 _ . / -`.
+///
+/// One argument is encoded as itself, several as a tuple, none as `()`. So adding an argument
+/// changes the method; to add to it later without that, take a struct from the start and use a
+/// format that knows field names, or add another method.
+///
+/// # Options
+///
+/// `#[service(name = "Math.Arith")]` sets the name of the service on the wire. On a method:
+///
+/// - `#[rpc(name = "Prime")]` sets its name on the wire.
+/// - `#[rpc(spawn)]` polls it in a task of its own: for methods that compute for more than about
+///   100 µs at a time.
+/// - `#[rpc(blocking)]` runs it on a thread for blocking work: for methods that block.
+///
+/// The generated code names the crate `::rpc_core`; it has to be a dependency under that name.
+#[proc_macro_attribute]
+pub fn service(options: TokenStream, item: TokenStream) -> TokenStream {
+    parse::Contract::new(options.into(), item.into())
+        .map_or_else(|error| error.into_compile_error(), expand::contract)
+        .into()
+}
