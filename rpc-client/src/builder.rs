@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use rpc_core::{Format, Limits};
+use rpc_io::TcpOptions;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::OnceCell;
 
@@ -89,17 +90,9 @@ impl Builder {
         self
     }
 
-    /// How long a TCP connection is idle before the kernel probes it, and between its probes.
-    /// Default 30 s; `None` switches probing off.
-    pub fn tcp_keepalive(mut self, period: Option<Duration>) -> Self {
-        self.dial.keepalive = period;
-        self
-    }
-
-    /// How long sent bytes may stay unacknowledged before the kernel gives the connection up
-    /// (Linux only). Default 40 s; `None` leaves it to the kernel, which takes about 15 minutes.
-    pub fn tcp_user_timeout(mut self, timeout: Option<Duration>) -> Self {
-        self.dial.user_timeout = timeout;
+    /// What is set on TCP sockets.
+    pub fn tcp(mut self, tcp: TcpOptions) -> Self {
+        self.dial.tcp = tcp;
         self
     }
 

@@ -97,7 +97,6 @@ impl Client {
     }
 
     /// Settings for a client.
-    #[must_use]
     pub fn builder() -> Builder {
         Builder::default()
     }

@@ -11,8 +11,7 @@ use rpc_core::handshake::{
 };
 use rpc_core::input::Input;
 use rpc_core::{Format, Limits};
-use rpc_io::HeadError;
-use socket2::{SockRef, TcpKeepalive};
+use rpc_io::{HeadError, TcpOptions};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -42,8 +41,7 @@ pub(crate) struct DialConfig {
     pub(crate) headers: HeaderMap,
     pub(crate) formats: Vec<Format>,
     pub(crate) limits: Limits,
-    pub(crate) keepalive: Option<Duration>,
-    pub(crate) user_timeout: Option<Duration>,
+    pub(crate) tcp: TcpOptions,
 }
 
 impl Default for DialConfig {
@@ -55,8 +53,7 @@ impl Default for DialConfig {
             headers: HeaderMap::new(),
             formats: vec![Format::Bincode],
             limits: Limits::default(),
-            keepalive: Some(Duration::from_secs(30)),
-            user_timeout: Some(Duration::from_secs(40)),
+            tcp: TcpOptions::default(),
         }
     }
 }
@@ -74,7 +71,7 @@ impl DialConfig {
         let resolve = |source| ConnectError::Resolve { address: address.into(), source };
         let places: Vec<_> = tokio::net::lookup_host(address).await.map_err(resolve)?.collect();
         let stream = self.within_dial_timeout(address, TcpStream::connect(&places[..])).await?;
-        self.tune(&stream).map_err(|source| ConnectError::Dial { address: address.into(), source })?;
+        self.tcp.apply(&stream).map_err(|source| ConnectError::Dial { address: address.into(), source })?;
         self.handshake(stream, address).await
     }
 
@@ -97,17 +94,6 @@ impl DialConfig {
             Ok(Err(source)) => Err(ConnectError::Dial { address: address.into(), source }),
             Err(_) => Err(ConnectError::DialTimeout { address: address.into(), after: self.dial_timeout }),
         }
-    }
-
-    fn tune(&self, stream: &TcpStream) -> io::Result<()> {
-        stream.set_nodelay(true)?;
-        let socket = SockRef::from(stream);
-        if let Some(period) = self.keepalive {
-            socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(period).with_interval(period))?;
-        }
-        #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
-        socket.set_tcp_user_timeout(self.user_timeout)?;
-        Ok(())
     }
 
     /// Sends CONNECT and reads the answer. What comes behind the answer is kept for the frames.

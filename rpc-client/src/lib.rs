@@ -26,3 +26,4 @@ pub use dial::Connector;
 pub use error::{CallInfo, ConnectError, Error, Lost};
 pub use interceptor::{Ended, Interceptor, Outgoing};
 pub use pending::Pending;
+pub use rpc_io::TcpOptions;

@@ -4,6 +4,8 @@
 //! then read frames, then write what waits. Large read buffers belong to the thread, not to the
 //! connection, so that an idle connection holds almost nothing.
 
+mod tcp;
+
 use std::cell::Cell;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -20,6 +22,8 @@ pub const CHUNK: usize = 64 * 1024;
 
 /// Slices of one vectored write.
 const SLICES: usize = 32;
+
+pub use tcp::TcpOptions;
 
 thread_local! {
     static READ: Cell<Option<Box<[u8]>>> = const { Cell::new(None) };

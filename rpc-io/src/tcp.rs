@@ -1,0 +1,42 @@
+//! What is set on TCP sockets.
+
+use std::io;
+use std::time::Duration;
+
+use socket2::{SockRef, TcpKeepalive};
+use tokio::net::TcpStream;
+
+/// What is set on TCP sockets; `TCP_NODELAY` always is.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct TcpOptions {
+    /// How long a connection is idle before the kernel probes it, and between its probes.
+    /// Default 30 s; `None` switches probing off.
+    pub keepalive: Option<Duration>,
+    /// How long sent bytes may stay unacknowledged before the kernel gives the connection up
+    /// (Linux only). Default 40 s; `None` leaves it to the kernel, which takes about 15 minutes.
+    pub user_timeout: Option<Duration>,
+}
+
+impl Default for TcpOptions {
+    fn default() -> Self {
+        Self { keepalive: Some(Duration::from_secs(30)), user_timeout: Some(Duration::from_secs(40)) }
+    }
+}
+
+impl TcpOptions {
+    /// Sets them.
+    ///
+    /// # Errors
+    /// As the system's.
+    pub fn apply(&self, stream: &TcpStream) -> io::Result<()> {
+        stream.set_nodelay(true)?;
+        let socket = SockRef::from(stream);
+        if let Some(period) = self.keepalive {
+            socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(period).with_interval(period))?;
+        }
+        #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
+        socket.set_tcp_user_timeout(self.user_timeout)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,55 @@
+//! Limits and times of a server.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use http::request::Parts;
+use rpc_core::handshake::{DEFAULT_PATH, MAX_HEAD, Refusal};
+use rpc_core::{Format, Limits};
+use rpc_io::TcpOptions;
+
+/// The clock of the runtime, which tests can stop.
+pub(crate) fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
+/// Decides who may enter, from the CONNECT request and the address it came from.
+pub(crate) type AcceptHook = Arc<dyn Fn(&Parts, Option<SocketAddr>) -> Result<(), Refusal> + Send + Sync>;
+
+/// See the methods of [`Builder`](crate::Builder), where each is documented.
+pub(crate) struct Config {
+    pub(crate) path: String,
+    pub(crate) debug_path: Option<String>,
+    pub(crate) formats: Vec<Format>,
+    pub(crate) limits: Limits,
+    pub(crate) head_timeout: Duration,
+    pub(crate) max_head: usize,
+    pub(crate) max_connections: usize,
+    pub(crate) max_memory: usize,
+    pub(crate) output_mark: usize,
+    pub(crate) write_timeout: Duration,
+    pub(crate) grace: Duration,
+    pub(crate) tcp: TcpOptions,
+    pub(crate) accept: Option<AcceptHook>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            path: DEFAULT_PATH.into(),
+            debug_path: None,
+            formats: Format::ALL.to_vec(),
+            limits: Limits::default(),
+            head_timeout: Duration::from_secs(10),
+            max_head: MAX_HEAD,
+            max_connections: 10_000,
+            max_memory: 1 << 30,
+            output_mark: 1 << 20,
+            write_timeout: Duration::from_secs(10),
+            grace: Duration::from_secs(30),
+            tcp: TcpOptions::default(),
+            accept: None,
+        }
+    }
+}

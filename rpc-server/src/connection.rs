@@ -1,0 +1,229 @@
+//! The task that owns a hijacked connection: frames in, frames out, and the clock.
+
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use rpc_core::input::Input;
+use rpc_core::{CancelReason, Peer, ProtocolError};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::Sleep;
+
+use crate::builder::Inner;
+use crate::config::now;
+use crate::door::ConnectionError;
+use crate::session::Session;
+use crate::shutdown::Phase;
+
+/// Frames taken in one turn before other tasks get theirs.
+const BATCH: usize = 256;
+
+/// An output buffer larger than this is given back while the connection is idle.
+const KEPT_OUTPUT: usize = 4096;
+
+pub(crate) struct Connection<IO> {
+    io: IO,
+    input: Input,
+    /// `input` holds frames that were read but not taken.
+    kept: bool,
+    /// The client may still send: it has not closed its side.
+    reading: bool,
+    session: Session,
+    server: Arc<Inner>,
+    phase: Phase,
+    /// The client has taken nothing since then.
+    stalled: Option<Instant>,
+    timer: Option<(Instant, Pin<Box<Sleep>>)>,
+}
+
+enum Turn {
+    /// Others first, then more.
+    Yield,
+    /// In good order.
+    Over,
+    Broken(ProtocolError),
+    Failed(ConnectionError),
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
+    pub(crate) fn new(io: IO, input: Input, server: Arc<Inner>, peer: Peer, max_frame: u32) -> Self {
+        Self {
+            io,
+            kept: !input.is_empty(),
+            input,
+            reading: true,
+            session: Session::new(server.clone(), peer, max_frame),
+            server,
+            phase: Phase::Serving,
+            stalled: None,
+            timer: None,
+        }
+    }
+
+    /// Appends the acceptance of the CONNECT request, which goes out before the first frame.
+    pub(crate) fn accept(&mut self, acceptance: &[u8]) {
+        self.session.out.extend(acceptance);
+    }
+
+    /// Serves until the connection ends.
+    pub(crate) async fn run(mut self) -> Result<(), ConnectionError> {
+        // Handlers that are ready must not look as if they were not: this task minds its turns
+        // itself.
+        tokio::task::coop::unconstrained(self.serve()).await
+    }
+
+    async fn serve(&mut self) -> Result<(), ConnectionError> {
+        let server = self.server.clone();
+        let mut drain = pin!(server.shutdown.drain.cancelled());
+        let mut cancel = pin!(server.shutdown.cancel.cancelled());
+        // Registered once to be woken; which of them fired, the phase tells.
+        poll_fn(|cx| {
+            let _ = drain.as_mut().poll(cx);
+            let _ = cancel.as_mut().poll(cx);
+            Poll::Ready(())
+        })
+        .await;
+        loop {
+            match poll_fn(|cx| self.poll_turn(cx)).await {
+                Turn::Yield => tokio::task::yield_now().await,
+                Turn::Over => {
+                    crate::door::linger(&mut self.io, &mut self.session.out).await;
+                    return Ok(());
+                }
+                Turn::Broken(error) => {
+                    tracing::debug!(%error, "client broke the protocol");
+                    self.session.blame(&error);
+                    crate::door::linger(&mut self.io, &mut self.session.out).await;
+                    return Err(ConnectionError::Protocol(error));
+                }
+                Turn::Failed(error) => return Err(error),
+            }
+        }
+    }
+
+    fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Turn> {
+        self.follow_phase();
+        let mark = self.server.config.output_mark;
+        let mut taken = 0;
+        loop {
+            self.session.poll_waiting(mark, cx);
+            let below_mark = self.session.out.len() < mark;
+            if below_mark && taken < BATCH {
+                match self.poll_frames(BATCH - taken, cx) {
+                    Poll::Ready(Ok(count)) => {
+                        taken += count.max(1);
+                        continue;
+                    }
+                    Poll::Ready(Err(turn)) => return Poll::Ready(turn),
+                    Poll::Pending => {}
+                }
+            }
+            let waits = self.session.out.len();
+            match rpc_io::poll_send(&mut self.io, cx, &mut self.session.out) {
+                Poll::Ready(Ok(())) => self.stalled = None,
+                Poll::Ready(Err(error)) => return Poll::Ready(Turn::Failed(ConnectionError::Io(error))),
+                Poll::Pending if self.session.out.len() < waits => self.stalled = Some(now()),
+                Poll::Pending => _ = self.stalled.get_or_insert_with(now),
+            }
+            if taken >= BATCH && self.session.out.len() < mark {
+                return Poll::Ready(Turn::Yield);
+            }
+            if below_mark || self.session.out.len() >= mark {
+                break;
+            }
+        }
+        if self.session.is_quiet() {
+            if !self.kept && (!self.reading || self.session.is_draining()) {
+                return Poll::Ready(Turn::Over);
+            }
+            self.session.out.shrink(KEPT_OUTPUT);
+        }
+        self.poll_timer(cx)
+    }
+
+    /// Takes up to `most` frames; the number taken, which is 0 at the end of the stream.
+    fn poll_frames(&mut self, most: usize, cx: &mut Context<'_>) -> Poll<Result<usize, Turn>> {
+        let mark = self.server.config.output_mark;
+        let Self { io, input, session, .. } = self;
+        // The same waker for the socket and for handlers that are polled for the first time.
+        let mut frames_cx = Context::from_waker(cx.waker());
+        let mut take = |input: &mut Input, chunk: &[u8]| {
+            let now = now();
+            let (mut at, mut count) = (0, 0);
+            let more = loop {
+                if count == most || session.out.len() >= mark {
+                    input.keep(&chunk[at..]);
+                    break !input.is_empty();
+                }
+                match input.next(chunk, &mut at)? {
+                    Some(frame) => session.receive(frame, now, &mut frames_cx)?,
+                    None => break false,
+                }
+                count += 1;
+            };
+            session.end_batch(now);
+            Ok((count, more))
+        };
+        let taken = if self.kept {
+            take(input, &[])
+        } else if !self.reading {
+            return Poll::Pending;
+        } else {
+            match std::task::ready!(rpc_io::poll_receive(io, cx, input, take)) {
+                Ok(Some(taken)) => taken,
+                Ok(None) => {
+                    self.reading = false;
+                    return Poll::Pending;
+                }
+                Err(error) => return Poll::Ready(Err(Turn::Failed(ConnectionError::Io(error)))),
+            }
+        };
+        Poll::Ready(match taken {
+            Ok((count, more)) => {
+                self.kept = more;
+                Ok(count)
+            }
+            Err(error) => Err(Turn::Broken(error)),
+        })
+    }
+
+    fn follow_phase(&mut self) {
+        let phase = self.server.shutdown.phase();
+        if phase == self.phase {
+            return;
+        }
+        self.phase = phase;
+        self.session.drain();
+        if phase == Phase::Cancelling {
+            self.session.cancel_all(CancelReason::Shutdown);
+        }
+    }
+
+    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<Turn> {
+        loop {
+            let stall_end = self.stalled.map(|since| since + self.server.config.write_timeout);
+            let Some(next) = stall_end.into_iter().chain(self.session.next_deadline()).min() else {
+                self.timer = None;
+                return Poll::Pending;
+            };
+            let sleep = match &mut self.timer {
+                Some((at, sleep)) if *at == next => sleep,
+                timer => {
+                    let sleep = Box::pin(tokio::time::sleep_until(next.into()));
+                    &mut timer.insert((next, sleep)).1
+                }
+            };
+            std::task::ready!(sleep.as_mut().poll(cx));
+            if stall_end == Some(next) {
+                let timed_out = io::Error::new(io::ErrorKind::TimedOut, "the client took no answers");
+                return Poll::Ready(Turn::Failed(ConnectionError::Io(timed_out)));
+            }
+            self.timer = None;
+            self.session.expire(next);
+            // What it gave up is answered in the next turn, which its waker brings about.
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! The server of RPC over HTTP CONNECT.
+//!
+//! ```no_run
+//! # async fn demo() -> Result<(), Box<dyn std::error::Error>> {
+//! use rpc_core::{Context, Status};
+//! use rpc_server::Server;
+//!
+//! let listener = tokio::net::TcpListener::bind("127.0.0.1:1234").await?;
+//! Server::builder()
+//!     .register_fn("Arith.Multiply", |_cx: Context, (a, b): (i64, i64)| async move {
+//!         a.checked_mul(b).ok_or_else(|| Status::out_of_range("product over 64 bits"))
+//!     })
+//!     .serve(listener)
+//!     .await?;
+//! # Ok(()) }
+//! ```
+
+mod builder;
+mod config;
+mod connection;
+#[cfg(feature = "debug-page")]
+mod debug;
+mod door;
+mod interceptor;
+mod listener;
+mod registry;
+mod serve;
+mod session;
+mod shutdown;
+mod waiting;
+
+pub use builder::{Builder, Server};
+pub use door::ConnectionError;
+pub use interceptor::{Ended, Interceptor};
+pub use listener::Listener;
+pub use registry::{BuildError, MethodStats};
+pub use rpc_io::TcpOptions;
+pub use serve::Serve;
+pub use shutdown::Report;

@@ -1,0 +1,47 @@
+//! Where connections come from.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+
+use rpc_io::TcpOptions;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+
+/// A source of connections.
+///
+/// TCP is one; simulations and tests bring their own.
+pub trait Listener: Send + 'static {
+    /// The byte stream of a connection.
+    type Io: AsyncRead + AsyncWrite + Send + Unpin + 'static;
+
+    /// The next connection, with the other end's address where there is one.
+    ///
+    /// Must be safe to drop: no connection may be lost.
+    ///
+    /// # Errors
+    /// Whatever keeps it from accepting now: the server waits a little and tries again.
+    fn accept(&mut self) -> impl Future<Output = io::Result<(Self::Io, Option<SocketAddr>)>> + Send;
+
+    /// Sets TCP options, if this is TCP.
+    ///
+    /// # Errors
+    /// As the system's; the connection is served all the same.
+    fn tune(&self, io: &Self::Io, tcp: &TcpOptions) -> io::Result<()> {
+        let _ = (io, tcp);
+        Ok(())
+    }
+}
+
+impl Listener for TcpListener {
+    type Io = TcpStream;
+
+    async fn accept(&mut self) -> io::Result<(TcpStream, Option<SocketAddr>)> {
+        let (stream, address) = TcpListener::accept(self).await?;
+        Ok((stream, Some(address)))
+    }
+
+    fn tune(&self, stream: &TcpStream, tcp: &TcpOptions) -> io::Result<()> {
+        tcp.apply(stream)
+    }
+}

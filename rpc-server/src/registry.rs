@@ -1,0 +1,203 @@
+//! The methods of a server, by name.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+
+use rpc_core::message::MAX_NAME;
+use rpc_core::service::split_name;
+use rpc_core::{Code, Execution, Method, Service, Status};
+
+/// Why a server was not made.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// The name is taken.
+    #[error("rpc: service already defined: {service}")]
+    DuplicateService {
+        /// The service.
+        service: String,
+    },
+    /// The service has a method of that name already.
+    #[error("rpc: method already defined: {method}")]
+    DuplicateMethod {
+        /// The full name.
+        method: String,
+    },
+    /// There is nothing to call.
+    #[error("rpc.Register: service {service} has no methods")]
+    NoMethods {
+        /// The service.
+        service: String,
+    },
+    /// A full name that no caller could use.
+    #[error("rpc: method name {method:?} is not Service.Method of at most {MAX_NAME} A-Z a-z 0-9 _ . / -")]
+    Name {
+        /// The full name.
+        method: String,
+    },
+    /// A limit that cannot be announced to clients.
+    #[error(transparent)]
+    Limits(#[from] rpc_core::handshake::LimitOutOfRange),
+}
+
+/// A registered method and what was counted of it.
+pub(crate) struct Entry {
+    pub(crate) name: Arc<str>,
+    pub(crate) method: Method,
+    calls: AtomicU64,
+    errors: AtomicU64,
+    ended: AtomicU64,
+    /// Seen computing for too long: its handlers get tasks of their own from then on.
+    slow: AtomicBool,
+}
+
+impl Entry {
+    pub(crate) fn runs(&self) -> Execution {
+        match self.method.runs() {
+            Execution::Inline if self.slow.load(Relaxed) => Execution::Spawn,
+            runs => runs,
+        }
+    }
+
+    /// True for the one that noticed first.
+    pub(crate) fn mark_slow(&self) -> bool {
+        !self.slow.swap(true, Relaxed)
+    }
+
+    pub(crate) fn count_start(&self) {
+        self.calls.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn count_end(&self, code: Option<Code>) {
+        self.ended.fetch_add(1, Relaxed);
+        if code.is_some() {
+            self.errors.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// A call that was never answered, because its connection was lost.
+    pub(crate) fn count_lost(&self) {
+        self.count_end(Some(Code::Cancelled));
+    }
+}
+
+/// What a server counted of one method.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[non_exhaustive]
+pub struct MethodStats {
+    /// The service.
+    pub service: String,
+    /// The method's name within it.
+    pub method: String,
+    /// The Rust name of the argument's type.
+    pub argument: &'static str,
+    /// The Rust name of the reply's type.
+    pub reply: &'static str,
+    /// Calls that came in.
+    pub calls: u64,
+    /// Calls that ended without a result.
+    pub errors: u64,
+    /// Calls that have not ended.
+    pub in_flight: u64,
+}
+
+#[derive(Default)]
+pub(crate) struct Registry {
+    services: BTreeMap<String, BTreeMap<String, Arc<Entry>>>,
+}
+
+impl Registry {
+    pub(crate) fn add(&mut self, service: Service) -> Result<(), BuildError> {
+        let (name, methods) = service.into_parts();
+        if self.services.contains_key(&*name) {
+            return Err(BuildError::DuplicateService { service: name.into() });
+        }
+        if methods.is_empty() {
+            return Err(BuildError::NoMethods { service: name.into() });
+        }
+        methods.into_iter().try_for_each(|method| self.add_method(&name, method))
+    }
+
+    pub(crate) fn add_method(&mut self, service: &str, method: Method) -> Result<(), BuildError> {
+        let full = format!("{service}.{}", method.name());
+        if split_name(full.as_bytes()).ok() != Some((service, method.name())) {
+            return Err(BuildError::Name { method: full });
+        }
+        let methods = self.services.entry(service.into()).or_default();
+        if methods.contains_key(method.name()) {
+            return Err(BuildError::DuplicateMethod { method: full });
+        }
+        let entry = Entry {
+            name: full.into(),
+            calls: AtomicU64::new(0),
+            errors: AtomicU64::new(0),
+            ended: AtomicU64::new(0),
+            slow: AtomicBool::new(false),
+            method,
+        };
+        methods.insert(entry.method.name().into(), Arc::new(entry));
+        Ok(())
+    }
+
+    /// The method of that full name, or net/rpc's text for why there is none.
+    pub(crate) fn find(&self, full: &[u8]) -> Result<Arc<Entry>, Status> {
+        let (service, method) = split_name(full)?;
+        let what = match self.services.get(service) {
+            None => "service",
+            Some(methods) => match methods.get(method) {
+                Some(entry) => return Ok(entry.clone()),
+                None => "method",
+            },
+        };
+        Err(Status::unimplemented(format!("rpc: can't find {what} {service}.{method}")))
+    }
+
+    pub(crate) fn stats(&self) -> Vec<MethodStats> {
+        let entries = self.services.iter().flat_map(|(service, methods)| {
+            methods.iter().map(move |(method, entry)| (service, method, entry))
+        });
+        entries
+            .map(|(service, method, entry)| {
+                let ended = entry.ended.load(Relaxed);
+                let calls = entry.calls.load(Relaxed);
+                MethodStats {
+                    service: service.clone(),
+                    method: method.clone(),
+                    argument: entry.method.argument(),
+                    reply: entry.method.reply(),
+                    calls,
+                    errors: entry.errors.load(Relaxed),
+                    in_flight: calls.saturating_sub(ended),
+                }
+            })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rpc_core::Context;
+
+    use super::*;
+
+    fn echo() -> Service {
+        Service::new("Echo").method("Say", |_: Context, text: String| async move { Ok::<_, Status>(text) })
+    }
+
+    #[test]
+    fn services_without_methods_and_names_nobody_could_call_are_refused() {
+        let mut registry = Registry::default();
+        let none = registry.add(Service::new("Empty"));
+        assert_eq!(none, Err(BuildError::NoMethods { service: "Empty".into() }));
+        for name in ["", "A b", "A\n"] {
+            assert!(matches!(registry.add(echo().named(name)), Err(BuildError::Name { .. })), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn a_dotted_method_name_is_refused_because_calls_split_at_the_last_dot() {
+        let service = Service::new("Echo").method("a.b", |_: Context, (): ()| async { Ok::<_, Status>(()) });
+        assert!(matches!(Registry::default().add(service), Err(BuildError::Name { .. })));
+    }
+}

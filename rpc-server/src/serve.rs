@@ -1,0 +1,123 @@
+//! Accepting connections until told to end.
+
+use std::future::{Future, IntoFuture, Pending, pending, poll_fn};
+use std::io;
+use std::pin::{Pin, pin};
+use std::task::Poll;
+use std::time::Duration;
+
+use tracing::{debug, warn};
+
+use crate::builder::Server;
+use crate::door::ConnectionError;
+use crate::listener::Listener;
+use crate::registry::BuildError;
+use crate::shutdown::Report;
+
+/// An accept that failed (out of descriptors, say) is tried again after this, doubled each time.
+const BACKOFF: Duration = Duration::from_millis(5);
+
+/// At the most after this.
+const MAX_BACKOFF: Duration = Duration::from_secs(1);
+
+/// Serves the connections of a listener; `.await` it.
+///
+/// It ends when the signal of [`with_graceful_shutdown`](Self::with_graceful_shutdown) does: then
+/// no connection is accepted any more, calls in flight end within the grace or are cancelled, and
+/// the [`Report`] tells how many. Errors of single connections and of accepting never end it.
+///
+/// # Cancel safety
+/// Dropping the future stops accepting. Connections that are open go on until
+/// [`Server::shutdown`](crate::Server::shutdown) or the end of the runtime.
+#[must_use = "a server serves when it is awaited"]
+pub struct Serve<L, S = Pending<()>> {
+    server: Result<Server, BuildError>,
+    listener: L,
+    signal: S,
+}
+
+impl<L: Listener> Serve<L> {
+    pub(crate) fn new(server: Result<Server, BuildError>, listener: L) -> Self {
+        Self { server, listener, signal: pending() }
+    }
+}
+
+impl<L: Listener, S> Serve<L, S> {
+    /// Ends in good order when `signal` does.
+    pub fn with_graceful_shutdown<T>(self, signal: T) -> Serve<L, T>
+    where
+        T: Future<Output = ()> + Send + 'static,
+    {
+        Serve { server: self.server, listener: self.listener, signal }
+    }
+}
+
+impl<L: Listener, S: Future<Output = ()> + Send + 'static> IntoFuture for Serve<L, S> {
+    type Output = Result<Report, BuildError>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            let Self { server, mut listener, signal } = self;
+            let server = server?;
+            accept_until(&server, &mut listener, signal).await;
+            drop(listener);
+            Ok(server.shutdown(server.inner.config.grace).await)
+        })
+    }
+}
+
+async fn accept_until<L: Listener>(server: &Server, listener: &mut L, signal: impl Future<Output = ()>) {
+    let mut signal = pin!(signal);
+    let mut backoff = BACKOFF;
+    loop {
+        let accepted = {
+            let mut accept = pin!(listener.accept());
+            poll_fn(|cx| match signal.as_mut().poll(cx) {
+                Poll::Ready(()) => Poll::Ready(None),
+                Poll::Pending => accept.as_mut().poll(cx).map(Some),
+            })
+            .await
+        };
+        match accepted {
+            None => return,
+            Some(Ok((io, from))) => {
+                backoff = BACKOFF;
+                if let Err(error) = listener.tune(&io, &server.inner.config.tcp) {
+                    debug!(%error, "socket options were not set");
+                }
+                let connection = server.serve_from(io, from);
+                tokio::spawn(async move {
+                    if let Err(error) = connection.await {
+                        report(&error, from);
+                    }
+                });
+            }
+            Some(Err(error)) => {
+                if concerns_one_connection(&error) {
+                    continue;
+                }
+                warn!(%error, ?backoff, "cannot accept connections now");
+                let mut pause = pin!(tokio::time::sleep(backoff));
+                let ended = poll_fn(|cx| match signal.as_mut().poll(cx) {
+                    Poll::Ready(()) => Poll::Ready(true),
+                    Poll::Pending => pause.as_mut().poll(cx).map(|()| false),
+                });
+                if ended.await {
+                    return;
+                }
+                backoff = MAX_BACKOFF.min(backoff * 2);
+            }
+        }
+    }
+}
+
+/// The peer went away before it was accepted: no reason to wait.
+fn concerns_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
+}
+
+fn report(error: &ConnectionError, from: Option<std::net::SocketAddr>) {
+    debug!(%error, ?from, "connection ended");
+}

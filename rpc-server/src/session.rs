@@ -1,0 +1,311 @@
+//! The calls of one connection: from a request's frame to its terminal frame. No socket in here.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context as TaskContext, Poll};
+use std::time::{Duration, Instant};
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use rpc_core::frame::Frame;
+use rpc_core::lane::{Ended as Answered, Lane, put_status};
+use rpc_core::message::{GoAway, GoAwayReason, Method};
+use rpc_core::output::Output;
+use rpc_core::server::{Admission, Calls, Event, Request};
+use rpc_core::{CallId, CancelReason, Context, Executed, Execution, Metadata, Peer, ProtocolError, Status};
+use tracing::Span;
+
+use crate::builder::Inner;
+use crate::registry::Entry;
+use crate::shutdown::Phase;
+use crate::waiting::{Done, Record, Reserved, Waiting};
+
+/// A handler that computes for longer than this without a pause holds up its connection.
+const SLOW: Duration = Duration::from_millis(1);
+
+/// After a batch that took too long, so many calls are timed one by one to find the slow method.
+const SUSPECTS: u32 = 256;
+
+/// What a waiting call counts for beside its arguments.
+const CALL_OVERHEAD: usize = 1024;
+
+pub(crate) struct Session {
+    server: Arc<Inner>,
+    peer: Arc<Peer>,
+    calls: Calls,
+    /// By method index; index 1 is the first.
+    routes: Vec<Route>,
+    waiting: FuturesUnordered<Waiting>,
+    /// Of the calls in `waiting`.
+    contexts: HashMap<CallId, Context>,
+    deadlines: BTreeSet<(Instant, CallId)>,
+    pub(crate) out: Output,
+    /// The largest frame the client takes.
+    limit: u32,
+    suspects: u32,
+}
+
+enum Route {
+    Method(Arc<Entry>, Box<dyn Lane>),
+    Unknown(Status),
+    /// Out for a call.
+    Busy,
+}
+
+impl Session {
+    pub(crate) fn new(server: Arc<Inner>, peer: Peer, limit: u32) -> Self {
+        Self {
+            calls: Calls::new(server.config.limits),
+            server,
+            peer: Arc::new(peer),
+            routes: Vec::new(),
+            waiting: FuturesUnordered::new(),
+            contexts: HashMap::new(),
+            deadlines: BTreeSet::new(),
+            out: Output::default(),
+            limit,
+            suspects: 0,
+        }
+    }
+
+    /// Whether nothing is owed to the client.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.calls.in_flight() == 0 && self.out.is_empty()
+    }
+
+    /// When [`expire`](Self::expire) is due.
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        self.deadlines.first().map(|(at, _)| *at)
+    }
+
+    /// Takes one frame. `now` is the time of its batch.
+    #[inline]
+    pub(crate) fn receive(
+        &mut self,
+        frame: Frame<'_>,
+        now: Instant,
+        cx: &mut TaskContext<'_>,
+    ) -> Result<(), ProtocolError> {
+        match self.calls.receive(frame, now)? {
+            Event::Request(request) => self.request(request, now, cx),
+            Event::Cancel(id) => {
+                if let Some(context) = self.contexts.get(&id) {
+                    context.cancel(CancelReason::Caller);
+                }
+            }
+            Event::Nothing | Event::Pong(_) | Event::GoAway(_) => {}
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn request(&mut self, request: Request<'_>, now: Instant, cx: &mut TaskContext<'_>) {
+        match request.method {
+            Method::Known(index) => {
+                // Taken out for the time of the call, so that the rest of the session is at hand.
+                let at = usize::from(index) - 1;
+                let mut route = std::mem::replace(&mut self.routes[at], Route::Busy);
+                self.call(&mut route, request, now, cx);
+                self.routes[at] = route;
+            }
+            Method::New { ref name, .. } => {
+                let mut route = self.route(name);
+                self.call(&mut route, request, now, cx);
+                self.routes.push(route);
+            }
+            Method::Once { ref name } => {
+                let mut route = self.route(name);
+                self.call(&mut route, request, now, cx);
+            }
+        }
+    }
+
+    fn route(&self, name: &[u8]) -> Route {
+        match self.server.registry.find(name) {
+            Ok(entry) => {
+                let lane = entry.method.lane(self.peer.clone(), entry.name.clone());
+                Route::Method(entry, lane)
+            }
+            Err(status) => Route::Unknown(status),
+        }
+    }
+
+    #[inline]
+    fn call(&mut self, route: &mut Route, request: Request<'_>, now: Instant, cx: &mut TaskContext<'_>) {
+        let Request { id, admission, time_left, metadata, body, .. } = request;
+        match admission {
+            Admission::Admitted => {}
+            Admission::Ignored => return,
+            Admission::Refused(status) => return self.put_refusal(id, &status),
+        }
+        let (entry, lane) = match route {
+            Route::Method(entry, lane) => (entry, lane),
+            Route::Unknown(status) => return self.refuse(id, &status.clone()),
+            Route::Busy => return,
+        };
+        let bytes = CALL_OVERHEAD + body.as_slice().len();
+        if self.server.memory.load(Ordering::Relaxed) + bytes > self.server.config.max_memory {
+            return self.refuse(id, &Status::resource_exhausted("the server is out of memory for calls"));
+        }
+        entry.count_start();
+        let deadline = time_left.and_then(|left| now.checked_add(left));
+        let context = lane.open(id, deadline, metadata);
+        let span = self.server.span(context);
+        let since = self.server.clock_if_intercepted();
+        let begun = self.server.before(context).and_then(|()| span.in_scope(|| lane.begin(body)));
+        if let Err(status) = begun {
+            self.server.after(lane.context(), Some(status.code()), since);
+            entry.count_end(Some(status.code()));
+            record_end(&span, Some(status.code()));
+            return self.refuse(id, &status);
+        }
+        let execution = entry.runs();
+        if execution == Execution::Inline && self.poll_timed(entry, &span, lane, cx).is_ready() {
+            let answered = lane.reply(self.limit, &mut self.out);
+            self.server.after(lane.context(), answered.code, since);
+            self.calls.end();
+            return conclude(entry, &span, answered);
+        }
+        let reserved = Reserved::new(self.server.memory.clone(), bytes);
+        let context = lane.context().clone();
+        let record =
+            Record { entry: entry.clone(), context: context.clone(), since, span, _reserved: reserved };
+        let waiting = Waiting::new(lane.detach(), execution, record);
+        if let Some(deadline) = deadline {
+            self.deadlines.insert((deadline, id));
+        }
+        if self.server.shutdown.phase() == Phase::Cancelling {
+            context.cancel(CancelReason::Shutdown);
+        }
+        self.contexts.insert(id, context);
+        self.waiting.push(waiting);
+    }
+
+    #[inline]
+    fn poll_timed(
+        &mut self,
+        entry: &Entry,
+        span: &Span,
+        lane: &mut Box<dyn Lane>,
+        cx: &mut TaskContext<'_>,
+    ) -> Poll<()> {
+        if self.suspects == 0 {
+            return span.in_scope(|| lane.poll(cx));
+        }
+        self.suspects -= 1;
+        let before = Instant::now();
+        let polled = span.in_scope(|| lane.poll(cx));
+        let took = before.elapsed();
+        if took > SLOW && entry.mark_slow() {
+            tracing::warn!(
+                method = &*entry.name,
+                ?took,
+                "handler computes for over 1 ms: it is spawned from now on; say #[rpc(spawn)] or #[rpc(blocking)]"
+            );
+        }
+        polled
+    }
+
+    /// The batch that began at `since` is over. One clock read per batch finds those that hold up
+    /// their neighbours.
+    pub(crate) fn end_batch(&mut self, since: Instant) {
+        if since.elapsed() > SLOW {
+            self.suspects = SUSPECTS;
+        }
+        self.calls.answer_ping(&mut self.out);
+    }
+
+    /// Answers the calls that have ended, until `mark` bytes of output wait.
+    pub(crate) fn poll_waiting(&mut self, mark: usize, cx: &mut TaskContext<'_>) {
+        while !self.waiting.is_empty() && self.out.len() < mark {
+            let Poll::Ready(Some(done)) = self.waiting.poll_next_unpin(cx) else { return };
+            self.answer(done);
+        }
+    }
+
+    fn answer(&mut self, done: Done) {
+        let Done { record, running } = done;
+        let id = record.context.id();
+        self.contexts.remove(&id);
+        if let Some(deadline) = record.context.deadline() {
+            self.deadlines.remove(&(deadline, id));
+        }
+        let answered = match running {
+            Ok(mut running) => running.reply(self.limit, &mut self.out),
+            Err(status) => {
+                put_status(id, &status, Executed::Yes, &Metadata::EMPTY, self.limit, &mut self.out);
+                Answered { code: Some(status.code()), panicked: false }
+            }
+        };
+        self.calls.end();
+        if self.server.shutdown.phase() >= Phase::Draining {
+            match record.context.cancel_reason() {
+                Some(CancelReason::Shutdown) => self.server.shutdown.count_cancelled(),
+                _ => self.server.shutdown.count_finished(),
+            }
+        }
+        self.server.after(&record.context, answered.code, record.since);
+        conclude(&record.entry, &record.span, answered);
+    }
+
+    /// Gives up the calls whose deadline has passed.
+    pub(crate) fn expire(&mut self, now: Instant) {
+        while let Some((at, id)) = self.deadlines.first().copied()
+            && at <= now
+        {
+            self.deadlines.pop_first();
+            if let Some(context) = self.contexts.get(&id) {
+                context.cancel(CancelReason::Deadline);
+            }
+        }
+    }
+
+    /// Gives up all calls.
+    pub(crate) fn cancel_all(&mut self, reason: CancelReason) {
+        self.contexts.values().for_each(|context| context.cancel(reason));
+    }
+
+    /// Tells the client to make no new calls.
+    pub(crate) fn drain(&mut self) {
+        if !self.calls.is_going_away() {
+            let message = "the server is shutting down".into();
+            self.calls.go_away(&GoAway { reason: GoAwayReason::Shutdown, message }, &mut self.out);
+        }
+    }
+
+    /// Whether no new calls are taken.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.calls.is_going_away()
+    }
+
+    /// Tells the client what it did wrong.
+    pub(crate) fn blame(&mut self, error: &ProtocolError) {
+        let go_away = GoAway { reason: error.into(), message: error.to_string() };
+        self.calls.go_away(&go_away, &mut self.out);
+    }
+
+    /// Answers an admitted call that does not run.
+    fn refuse(&mut self, id: CallId, status: &Status) {
+        self.calls.end();
+        self.put_refusal(id, status);
+    }
+
+    fn put_refusal(&mut self, id: CallId, status: &Status) {
+        put_status(id, status, Executed::No, &Metadata::EMPTY, self.limit, &mut self.out);
+    }
+}
+
+fn conclude(entry: &Entry, span: &Span, answered: Answered) {
+    entry.count_end(answered.code);
+    record_end(span, answered.code);
+    if answered.panicked {
+        tracing::error!(method = &*entry.name, "handler panicked");
+    }
+}
+
+fn record_end(span: &Span, code: Option<rpc_core::Code>) {
+    if let Some(code) = code {
+        span.record("error.type", tracing::field::display(code));
+    }
+}

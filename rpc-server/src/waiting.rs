@@ -1,0 +1,161 @@
+//! A call whose handler was not ready at once.
+
+use std::future::{Future, poll_fn};
+use std::mem;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context as TaskContext, Poll, ready};
+use std::time::Instant;
+
+use rpc_core::context::Cancelled;
+use rpc_core::lane::Running;
+use rpc_core::{CancelReason, Context, Execution, Status};
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
+use tracing::Span;
+
+use crate::registry::Entry;
+
+/// What is kept of a call besides its handler.
+pub(crate) struct Record {
+    pub(crate) entry: Arc<Entry>,
+    pub(crate) context: Context,
+    /// When it came in; known only if an interceptor wants to know.
+    pub(crate) since: Option<Instant>,
+    pub(crate) span: Span,
+    pub(crate) _reserved: Reserved,
+}
+
+/// Memory that counts for an admitted call until it ends.
+pub(crate) struct Reserved {
+    total: Arc<AtomicUsize>,
+    bytes: usize,
+}
+
+impl Reserved {
+    pub(crate) fn new(total: Arc<AtomicUsize>, bytes: usize) -> Self {
+        total.fetch_add(bytes, Ordering::Relaxed);
+        Self { total, bytes }
+    }
+}
+
+impl Drop for Reserved {
+    fn drop(&mut self) {
+        self.total.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+enum Work {
+    /// Polled in the connection's own task.
+    Inline(Box<dyn Running>),
+    /// In a task of its own, or on a thread for blocking work.
+    Apart(JoinHandle<Box<dyn Running>>),
+    Over,
+}
+
+/// Ends with the call: by itself, or because the call was given up. Until the handler has truly
+/// ended it counts as running: a blocking one is waited for.
+pub(crate) struct Waiting {
+    work: Work,
+    record: Option<Record>,
+    cancelled: Cancelled,
+    given_up: Option<CancelReason>,
+}
+
+/// A call that is over, ready to be answered.
+pub(crate) struct Done {
+    pub(crate) record: Record,
+    /// What is left of the handler, to encode the answer; or the answer, when nothing is left.
+    pub(crate) running: Result<Box<dyn Running>, Status>,
+}
+
+impl Waiting {
+    pub(crate) fn new(running: Box<dyn Running>, execution: Execution, record: Record) -> Self {
+        let cancelled = record.context.cancelled();
+        let span = record.span.clone();
+        let run = |mut running: Box<dyn Running>| async move {
+            poll_fn(|cx| span.in_scope(|| running.poll(cx))).await;
+            running
+        };
+        let work = match execution {
+            Execution::Spawn => Work::Apart(tokio::spawn(run(running))),
+            Execution::Blocking => {
+                let (runtime, run) = (Handle::current(), run(running));
+                Work::Apart(tokio::task::spawn_blocking(move || runtime.block_on(run)))
+            }
+            _ => Work::Inline(running),
+        };
+        Self { work, record: Some(record), cancelled, given_up: None }
+    }
+
+    fn give_up(&mut self, reason: CancelReason) {
+        self.given_up = Some(reason);
+        match &mut self.work {
+            Work::Inline(running) => running.fail(status_of(reason)),
+            // No effect on blocking work that has begun: its context tells it.
+            Work::Apart(task) => task.abort(),
+            Work::Over => {}
+        }
+    }
+
+    fn poll_work(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<Box<dyn Running>, Status>> {
+        let polled = match &mut self.work {
+            Work::Inline(running) => match (self.given_up, &self.record) {
+                (None, Some(record)) => record.span.in_scope(|| running.poll(cx)).map(|()| None),
+                _ => Poll::Ready(None),
+            },
+            Work::Apart(task) => Pin::new(task).poll(cx).map(Some),
+            Work::Over => Poll::Pending,
+        };
+        let joined = ready!(polled);
+        Poll::Ready(match (mem::replace(&mut self.work, Work::Over), joined) {
+            (Work::Inline(running), _) => Ok(running),
+            (_, Some(Ok(mut running))) => {
+                if let Some(reason) = self.given_up {
+                    running.fail(status_of(reason));
+                }
+                Ok(running)
+            }
+            _ => Err(self.given_up.map_or_else(|| Status::internal("the handler was lost"), status_of)),
+        })
+    }
+}
+
+impl Future for Waiting {
+    type Output = Done;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Done> {
+        if self.given_up.is_none()
+            && let Poll::Ready(reason) = Pin::new(&mut self.cancelled).poll(cx)
+        {
+            self.give_up(reason);
+        }
+        let running = ready!(self.poll_work(cx));
+        match self.record.take() {
+            Some(record) => Poll::Ready(Done { record, running }),
+            None => Poll::Pending,
+        }
+    }
+}
+
+impl Drop for Waiting {
+    /// The connection is gone.
+    fn drop(&mut self) {
+        let Some(record) = &self.record else { return };
+        record.context.cancel(CancelReason::Disconnected);
+        record.entry.count_lost();
+        if let Work::Apart(task) = &self.work {
+            task.abort();
+        }
+    }
+}
+
+/// What the caller of a call that was given up is told.
+fn status_of(reason: CancelReason) -> Status {
+    match reason {
+        CancelReason::Deadline => Status::deadline_exceeded("the call's deadline passed"),
+        CancelReason::Shutdown => Status::unavailable("the server shut down before the call ended"),
+        _ => Status::cancelled("the caller gave the call up"),
+    }
+}

@@ -1,0 +1,90 @@
+//! What the tests of both sides share: net/rpc's `Arith` service, and a client and a server joined
+//! by TCP or by a pipe in memory.
+
+use std::net::SocketAddr;
+
+use rpc_client::Client;
+use rpc_core::{Context, Status, service};
+use rpc_server::{Builder, Server};
+use serde::{Deserialize, Serialize};
+use tokio::io::DuplexStream;
+use tokio::net::TcpListener;
+
+/// net/rpc's arguments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Args {
+    /// The first number.
+    pub a: i64,
+    /// The second.
+    pub b: i64,
+}
+
+/// net/rpc's reply to a division.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quotient {
+    /// How many times.
+    pub quo: i64,
+    /// What is left.
+    pub rem: i64,
+}
+
+/// net/rpc's example.
+#[service]
+pub trait Arith {
+    /// The product.
+    async fn multiply(&self, cx: &Context, args: Args) -> Result<i64, Status>;
+    /// Quotient and remainder.
+    async fn divide(&self, cx: &Context, args: Args) -> Result<Quotient, Status>;
+}
+
+/// Implements [`Arith`].
+#[derive(Debug)]
+pub struct Calculator;
+
+impl Arith for Calculator {
+    async fn multiply(&self, _cx: &Context, args: Args) -> Result<i64, Status> {
+        args.a.checked_mul(args.b).ok_or_else(|| Status::out_of_range("product over 64 bits"))
+    }
+
+    async fn divide(&self, _cx: &Context, Args { a, b }: Args) -> Result<Quotient, Status> {
+        if b == 0 {
+            return Err(Status::unknown("divide by zero"));
+        }
+        Ok(Quotient { quo: a.wrapping_div(b), rem: a.wrapping_rem(b) })
+    }
+}
+
+/// A server with [`Arith`].
+pub fn arith() -> Builder {
+    Server::builder().register(ArithServer::new(Calculator))
+}
+
+/// Serves on a free port of the loopback address until the runtime ends.
+///
+/// # Panics
+/// When there is none, or the server is not well built.
+pub async fn listen(builder: Builder) -> (SocketAddr, Server) {
+    let server = builder.build().expect("a well-built server");
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("a bound address");
+    tokio::spawn(server.serve(listener).into_future());
+    (address, server)
+}
+
+/// One end of a pipe in memory, whose other end is served.
+pub fn pipe(server: &Server) -> DuplexStream {
+    let (near, far) = tokio::io::duplex(64 * 1024);
+    let server = server.clone();
+    tokio::spawn(async move { server.serve_connection(far).await });
+    near
+}
+
+/// A client that is joined to the server by a pipe in memory.
+///
+/// # Panics
+/// When the handshake fails.
+pub async fn join(builder: Builder) -> (Client, Server) {
+    let server = builder.build().expect("a well-built server");
+    let client = Client::new(pipe(&server)).await.expect("a handshake");
+    (client, server)
+}
