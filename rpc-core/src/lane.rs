@@ -222,3 +222,6 @@ pub fn put_status(
         let _ = draft.finish(0, None, limit);
     }
 }
+
+#[cfg(test)]
+mod tests;
