@@ -1,5 +1,7 @@
 //! The protocol core of RPC over HTTP CONNECT.
 
+#![forbid(unsafe_code)]
+
 pub mod body;
 mod budget;
 pub mod call_id;
