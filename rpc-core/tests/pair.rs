@@ -12,13 +12,12 @@ use rpc_core::Executed;
 #[derive(Clone, Debug)]
 enum Step {
     Open { method: u8, large: bool },
-    ToServer(usize),
-    ToClient(usize),
+    ServerReads(usize),
+    ClientReads(usize),
     Answer { which: Index, fail: bool },
     Abandon(Index),
     Take(Index),
-    ClientPings,
-    ServerPings,
+    Ping { client: bool },
     GoAway,
 }
 
@@ -26,13 +25,12 @@ fn step() -> impl Strategy<Value = Step> {
     let bytes = prop_oneof![1..40usize, 1..2000usize, Just(usize::MAX)];
     prop_oneof![
         6 => (0..6u8, prop::bool::weighted(0.05)).prop_map(|(method, large)| Step::Open { method, large }),
-        6 => bytes.clone().prop_map(Step::ToServer),
-        6 => bytes.prop_map(Step::ToClient),
+        6 => bytes.clone().prop_map(Step::ServerReads),
+        6 => bytes.prop_map(Step::ClientReads),
         5 => (any::<Index>(), any::<bool>()).prop_map(|(which, fail)| Step::Answer { which, fail }),
         2 => any::<Index>().prop_map(Step::Abandon),
         3 => any::<Index>().prop_map(Step::Take),
-        1 => Just(Step::ClientPings),
-        1 => Just(Step::ServerPings),
+        2 => any::<bool>().prop_map(|client| Step::Ping { client }),
     ]
 }
 
@@ -51,13 +49,12 @@ fn run(joined: &mut Joined, steps: Vec<Step>) {
     for step in steps {
         match step {
             Step::Open { method, large } => joined.open(method, large),
-            Step::ToServer(count) => joined.to_server(count),
-            Step::ToClient(count) => joined.to_client(count),
+            Step::ServerReads(count) => joined.server_reads(count),
+            Step::ClientReads(count) => joined.client_reads(count),
             Step::Answer { which, fail } => joined.answer(which, fail),
             Step::Abandon(which) => joined.abandon(which),
             Step::Take(which) => joined.take(which),
-            Step::ClientPings => joined.client_pings(),
-            Step::ServerPings => joined.server_pings(),
+            Step::Ping { client } => joined.ping(client),
             Step::GoAway => joined.go_away(),
         }
         joined.check_when_quiet();
