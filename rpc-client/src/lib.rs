@@ -10,6 +10,8 @@
 //! A [`Client`] is one connection. Clones share it, any number of calls are in flight at once, and
 //! answers come in any order. Generated clients (`ArithClient`) are made from one.
 
+#![forbid(unsafe_code)]
+
 mod builder;
 mod client;
 mod connection;

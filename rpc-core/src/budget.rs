@@ -8,21 +8,26 @@ const BURST: u32 = 1000;
 /// One more every so often: 33 per second.
 const REFILL: Duration = Duration::from_millis(30);
 
+/// What a client may send on a stream before it reads that the stream is refused: its first window
+/// of empty items, and the End.
+const FIRST_WINDOW: u32 = 256 * 1024 / 32 + 1;
+
 /// A bucket of control frames, refilled by time.
 ///
-/// Only the excess draws on it: each request pays for one Cancel of its own, and one Ping per
-/// second is free.
+/// Only the excess draws on it: each request pays for one Cancel of its own, each refused stream
+/// for its first window, and one Ping per second is free.
 #[derive(Debug)]
 pub(crate) struct Budget {
     left: u32,
     refilled: Option<Instant>,
     paid_cancels: u32,
+    paid_items: u32,
     free_ping: Option<Instant>,
 }
 
 impl Budget {
     pub(crate) const fn new() -> Self {
-        Self { left: BURST, refilled: None, paid_cancels: 0, free_ping: None }
+        Self { left: BURST, refilled: None, paid_cancels: 0, paid_items: 0, free_ping: None }
     }
 
     /// A request came: it pays for one Cancel.
@@ -32,13 +37,17 @@ impl Budget {
 
     /// Whether one more Cancel is fair.
     pub(crate) fn cancel(&mut self, now: Instant) -> bool {
-        match self.paid_cancels.checked_sub(1) {
-            Some(left) => {
-                self.paid_cancels = left;
-                true
-            }
-            None => self.draw(now),
-        }
+        take_one(&mut self.paid_cancels) || self.draw(now)
+    }
+
+    /// A stream was refused: it pays for what may be on its way.
+    pub(crate) fn pay_items(&mut self) {
+        self.paid_items = self.paid_items.saturating_add(FIRST_WINDOW);
+    }
+
+    /// Whether one more Data or End of a refused stream is fair.
+    pub(crate) fn item(&mut self, now: Instant) -> bool {
+        take_one(&mut self.paid_items) || self.draw(now)
     }
 
     /// Whether one more Ping is fair.
@@ -58,14 +67,14 @@ impl Budget {
             self.left = BURST.min(self.left.saturating_add(u32::try_from(earned).unwrap_or(BURST)));
             self.refilled = Some(now);
         }
-        match self.left.checked_sub(1) {
-            Some(left) => {
-                self.left = left;
-                true
-            }
-            None => false,
-        }
+        take_one(&mut self.left)
     }
+}
+
+fn take_one(left: &mut u32) -> bool {
+    let enough = *left > 0;
+    *left -= u32::from(enough);
+    enough
 }
 
 #[cfg(test)]

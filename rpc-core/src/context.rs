@@ -83,6 +83,7 @@ impl Context {
             call.id = id;
             call.deadline = deadline;
             call.metadata = metadata;
+            *call.reply.get_mut().unwrap_or_else(PoisonError::into_inner) = Metadata::EMPTY;
             if call.signal.reason().is_some() {
                 call.signal = Signal::default();
             }

@@ -28,7 +28,7 @@ pub trait Running: Send {
     /// Polls the handler; ready once it has ended, also by a panic.
     fn poll(&mut self, cx: &mut task::Context<'_>) -> Poll<()>;
 
-    /// Drops the handler and makes `status` the outcome.
+    /// Drops the handler and makes `status` the outcome, with what it says of having run.
     fn fail(&mut self, status: Status);
 
     /// Appends the terminal frame. Called once, after `poll` was ready or after `fail`.
@@ -45,7 +45,8 @@ pub trait Lane: Running {
     /// Decodes the arguments and makes the handler.
     ///
     /// # Errors
-    /// `InvalidArgument` when they do not decode; the handler has not run.
+    /// `InvalidArgument` when they do not decode, `Internal` after a panic. The status says whether
+    /// the handler may have run.
     fn begin(&mut self, body: Body<'_>) -> Result<(), Status>;
 
     /// Lets the call go on by itself; the lane is free for the next one.
@@ -82,8 +83,12 @@ impl<H, A, R, E, F> FnLane<H, A, R, E, F> {
 
     /// Runs code of the user's; a panic becomes a status.
     fn guarded<T>(panicked: &mut bool, run: impl FnOnce() -> T) -> Result<T, Status> {
-        catch_unwind(AssertUnwindSafe(run)).map_err(|_| {
+        catch_unwind(AssertUnwindSafe(run)).map_err(|payload| {
             *panicked = true;
+            // What it panicked with is the user's too, and may panic when it is dropped.
+            if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+                std::mem::forget(again);
+            }
             Status::internal("the handler panicked")
         })
     }
@@ -108,7 +113,7 @@ where
             let Some(running) = future.as_mut().as_pin_mut() else { return Poll::Ready(None) };
             let outcome = std::task::ready!(running.poll(cx));
             future.set(None);
-            Poll::Ready(Some(outcome.map_err(Into::into)))
+            Poll::Ready(Some(outcome.map_err(|error| error.into().with_executed(Executed::Yes))))
         });
         match polled {
             Ok(Poll::Pending) => return Poll::Pending,
@@ -119,9 +124,10 @@ where
     }
 
     fn fail(&mut self, status: Status) {
-        let future = &mut self.future;
+        let Self { future, outcome, panicked, .. } = self;
         // A second panic, in a destructor, changes nothing about the status.
-        let _ = Self::guarded(&mut self.panicked, || future.set(None));
+        let _ = Self::guarded(panicked, || future.set(None));
+        let _ = Self::guarded(panicked, || *outcome = None);
         self.outcome = Some(Err(status));
     }
 
@@ -138,6 +144,9 @@ where
             let shared = format
                 .encode_split(&value, draft.body())
                 .map_err(|error| Status::internal(format!("the reply could not be encoded: {error}")))?;
+            // While the draft can still be dropped: after a panic here the call must not have its
+            // answer already.
+            drop(value);
             draft.finish(flags, shared, limit).map_err(|large| {
                 let text = format!("reply of {} bytes is over the caller's limit of {limit}", large.len);
                 Status::resource_exhausted(text)
@@ -147,7 +156,7 @@ where
         let code = match ended.and_then(|ended| ended) {
             Ok(()) => None,
             Err(status) => {
-                put_status(id, &status, Executed::Yes, &metadata, limit, out);
+                put_status(id, &status, status.executed(), &metadata, limit, out);
                 Some(status.code())
             }
         };
@@ -166,6 +175,7 @@ where
     #[inline]
     fn open(&mut self, id: CallId, deadline: Option<Instant>, metadata: Metadata) -> &Context {
         self.context.renew(id, deadline, metadata);
+        self.panicked = false;
         &self.context
     }
 
@@ -175,7 +185,7 @@ where
         Self::guarded(panicked, || {
             let args = context.peer().format.decode::<A>(body).map_err(|error| {
                 let text = format!("arguments of {} do not decode: {error}", context.method());
-                Status::invalid_argument(text)
+                Status::invalid_argument(text).with_executed(Executed::No)
             })?;
             future.set(Some(handler(context.clone(), args)));
             Ok(())
@@ -212,3 +222,6 @@ pub fn put_status(
         let _ = draft.finish(0, None, limit);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,18 @@
 //! The protocol core of RPC over HTTP CONNECT.
+//!
+//! Everything that does not need a socket, a clock or a runtime: bytes come in, events go out, and
+//! what is to be sent is appended to a buffer of the caller's.
+//!
+//! - What a contract and its handlers are written with: [`service`](macro@service), [`Context`],
+//!   [`Status`], [`Service`], [`Caller`].
+//! - The wire: [`handshake`], [`frame`], [`input`] and [`output`], [`message`], [`metadata`],
+//!   [`mod@format`].
+//! - Both ends of a connection as tables of calls: [`client::Calls`], [`server::Calls`]; and
+//!   [`lane`], which runs handlers.
+//!
+//! `docs/protocol.md` in the repository is the wire's specification.
+
+#![forbid(unsafe_code)]
 
 // What `#[service]` generates names this crate from outside; the health service is in it.
 extern crate self as rpc_core;

@@ -114,7 +114,8 @@ impl Calls {
             // is dropped.
             Kind::Data | Kind::End | Kind::Credit => {
                 self.check_opened(kind, id)?;
-                if !self.budget.draw(now) {
+                let fair = if kind == Kind::Credit { self.budget.draw(now) } else { self.budget.item(now) };
+                if !fair {
                     return Err(ProtocolError::CalmDown { kind });
                 }
                 Ok(Event::Nothing)
@@ -154,6 +155,9 @@ impl Calls {
         }
         self.last = id;
         self.budget.pay_cancel();
+        if flags & flags::MORE != 0 {
+            self.budget.pay_items();
+        }
         let mut fields = Fields::new(Kind::Request, body.as_slice());
         let method = fields.method(flags)?;
         self.check_method(&method)?;

@@ -4,6 +4,8 @@
 //! then read frames, then write what waits. Large read buffers belong to the thread, not to the
 //! connection, so that an idle connection holds almost nothing.
 
+#![forbid(unsafe_code)]
+
 mod tcp;
 
 use std::cell::Cell;

@@ -1,5 +1,7 @@
 //! The `#[service]` attribute, to be used as `rpc_core::service`.
 
+#![forbid(unsafe_code)]
+
 mod expand;
 mod faults;
 mod name;

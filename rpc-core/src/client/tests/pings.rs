@@ -1,0 +1,47 @@
+//! Pings from the server, and Pongs for them.
+
+use super::*;
+
+#[test]
+fn many_pings_get_one_pong_to_the_last_of_them() {
+    let mut client = Client::new();
+    assert!(!client.calls.owes_pong());
+    for token in 1..=5 {
+        client.receive(Kind::Ping, 0, CallId::from_wire(token), &[]).unwrap();
+    }
+    assert!(client.calls.owes_pong());
+    client.calls.answer_ping(&mut client.out);
+    client.calls.answer_ping(&mut client.out);
+    let id = CallId::from_wire(5);
+    assert_eq!(client.sent(), [Sent { kind: Kind::Pong, flags: 0, id, body: Vec::new() }]);
+    assert!(!client.calls.owes_pong());
+}
+
+#[test]
+fn a_token_is_any_64_bits_and_comes_back_unchanged() {
+    let mut client = Client::new();
+    let id = CallId::from_wire(u64::MAX);
+    client.receive(Kind::Ping, 0, id, &[]).unwrap();
+    client.calls.answer_ping(&mut client.out);
+    assert_eq!(client.sent()[0].id, id);
+    assert_eq!(client.receive(Kind::Pong, 0, id, &[]), Ok(Event::Pong(u64::MAX)));
+}
+
+#[test]
+fn a_flood_of_pings_ends_the_connection_after_the_free_one_and_the_burst() {
+    let mut client = Client::new();
+    for _ in 0..1001 {
+        client.receive(Kind::Ping, 0, CallId::NONE, &[]).unwrap();
+    }
+    let error = ProtocolError::CalmDown { kind: Kind::Ping };
+    assert_eq!(client.receive(Kind::Ping, 0, CallId::NONE, &[]), Err(error));
+}
+
+#[test]
+fn a_ping_every_second_is_free_for_ever() {
+    let mut client = Client::new();
+    for _ in 0..5000 {
+        client.receive(Kind::Ping, 0, CallId::NONE, &[]).unwrap();
+        client.now += Duration::from_secs(1);
+    }
+}

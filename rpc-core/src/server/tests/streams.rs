@@ -1,0 +1,65 @@
+//! A server without streams: refuses to open them, and drops what was sent before it said so.
+
+use super::*;
+
+const STREAM_KINDS: [Kind; 3] = [Kind::Data, Kind::End, Kind::Credit];
+
+fn open_stream(server: &mut Server) -> CallId {
+    let request = server.request(flags::NAME | flags::MORE, ONCE).unwrap();
+    let (code, executed, _) = refusal(request.admission);
+    assert_eq!((code, executed), (Code::Unimplemented, Executed::No));
+    request.id
+}
+
+#[test]
+fn a_stream_is_refused_as_unimplemented_when_it_is_opened() {
+    let mut server = Server::new();
+    open_stream(&mut server);
+    assert_eq!(server.calls.in_flight(), 0);
+    server.admitted();
+}
+
+#[test]
+fn frames_of_a_refused_stream_are_dropped() {
+    let mut server = Server::new();
+    let id = open_stream(&mut server);
+    for kind in STREAM_KINDS {
+        assert!(matches!(server.receive(kind, 0, id, b"item"), Ok(Event::Nothing)), "{kind:?}");
+    }
+}
+
+#[test]
+fn frames_of_a_stream_for_a_call_that_was_never_opened_are_an_error() {
+    let mut server = Server::new();
+    let last = open_stream(&mut server);
+    for kind in STREAM_KINDS {
+        for id in [CallId::NONE, CallId::client(last.counter() + 1, 0)] {
+            assert_eq!(server.error(kind, id), ProtocolError::UnknownCall { kind, id });
+        }
+    }
+}
+
+#[test]
+fn whatever_an_honest_client_sends_before_it_reads_the_refusal_is_borne() {
+    let mut server = Server::new();
+    for _ in 0..20 {
+        let id = open_stream(&mut server);
+        // Empty items, charged 32 bytes each, fill the initial window last.
+        for _ in 0..256 * 1024 / 32 {
+            server.receive(Kind::Data, 0, id, b"").unwrap();
+        }
+        server.receive(Kind::End, 0, id, b"").unwrap();
+    }
+}
+
+#[test]
+fn stream_frames_that_nothing_paid_for_end_the_connection_after_the_burst() {
+    for kind in STREAM_KINDS {
+        let mut server = Server::new();
+        let id = server.admitted();
+        for _ in 0..1000 {
+            server.receive(kind, 0, id, b"").unwrap();
+        }
+        assert_eq!(server.error(kind, id), ProtocolError::CalmDown { kind });
+    }
+}
