@@ -117,7 +117,10 @@ impl Shared {
     }
 
     pub(crate) fn poll(&self, id: CallId, waker: &Waker, buffer: &mut Vec<u8>) -> Poll<Outcome> {
-        self.lock().calls.poll(id, waker, buffer)
+        let mut replaced = None;
+        let polled = self.lock().calls.poll(id, waker, buffer, &mut replaced);
+        drop(replaced);
+        polled
     }
 
     /// The caller of `id` is gone.

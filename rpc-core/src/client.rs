@@ -1,5 +1,7 @@
 //! The client's half of a connection: which calls are open, and what became of them.
 
+mod slot;
+
 use std::collections::HashMap;
 use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
@@ -15,10 +17,10 @@ use crate::limits::{Limits, MAX_MAX_CALLS};
 use crate::message::{self, Fields, GoAway, MAX_METHODS};
 use crate::metadata::Metadata;
 use crate::output::{Output, TooLarge};
-use crate::status::{Executed, Status};
+use crate::status::Executed;
 
-/// A slot keeps the buffer of its last answer when it is no larger than this.
-const KEPT_BUFFER: usize = 1024;
+pub use slot::Outcome;
+use slot::{Done, Slot, State};
 
 /// The calls of one connection, seen from the client.
 ///
@@ -37,48 +39,6 @@ pub struct Calls {
     going_away: Option<CallId>,
     budget: Budget,
     pong: Option<u64>,
-}
-
-#[derive(Debug)]
-struct Slot {
-    id: CallId,
-    state: State,
-    waker: Option<Waker>,
-    /// Where the request ends in the stream of all bytes sent.
-    end: u64,
-    /// The body of a small answer. Kept and swapped, so that calls allocate nothing for it.
-    buffer: Vec<u8>,
-}
-
-#[derive(Debug)]
-enum State {
-    Free,
-    Open,
-    Abandoned,
-    Done(Done),
-}
-
-#[derive(Debug)]
-enum Done {
-    Response { metadata: Metadata, large: Option<Bytes> },
-    Status(Box<Status>),
-    Lost(Executed),
-}
-
-/// How a call ended.
-#[derive(Debug)]
-pub enum Outcome {
-    /// With a result. `None`: the body is small and now lies in the buffer that `poll` was given.
-    Response {
-        /// What came beside it.
-        metadata: Metadata,
-        /// A large body, by reference.
-        large: Option<Bytes>,
-    },
-    /// With the server's refusal or the handler's error.
-    Status(Status),
-    /// With the connection.
-    Lost(Executed),
 }
 
 /// A request, without its body.
@@ -227,11 +187,18 @@ impl Calls {
     }
 
     /// Takes what became of a call, or leaves `waker` to be woken. A small body is swapped into
-    /// `buffer`. A call that is done is forgotten with this.
+    /// `buffer`. A call that is done is forgotten with this. A waker that is replaced goes to
+    /// `replaced`, to be dropped outside any lock.
     ///
     /// # Panics
     /// When the call was taken or abandoned before.
-    pub fn poll(&mut self, id: CallId, waker: &Waker, buffer: &mut Vec<u8>) -> Poll<Outcome> {
+    pub fn poll(
+        &mut self,
+        id: CallId,
+        waker: &Waker,
+        buffer: &mut Vec<u8>,
+        replaced: &mut Option<Waker>,
+    ) -> Poll<Outcome> {
         let slot = &mut self.slots[usize::from(id.slot())];
         assert!(slot.id == id, "call {id} was taken before");
         match std::mem::replace(&mut slot.state, State::Free) {
@@ -251,7 +218,7 @@ impl Calls {
                 assert!(matches!(state, State::Open), "call {id} was abandoned before");
                 slot.state = state;
                 if !slot.waker.as_ref().is_some_and(|old| old.will_wake(waker)) {
-                    slot.waker = Some(waker.clone());
+                    *replaced = slot.waker.replace(waker.clone());
                 }
                 Poll::Pending
             }
@@ -395,20 +362,6 @@ fn open_slot(slots: &mut [Slot], kind: Kind, id: CallId) -> Result<&mut Slot, Pr
         .get_mut(usize::from(id.slot()))
         .filter(|slot| slot.id == id && matches!(slot.state, State::Open | State::Abandoned))
         .ok_or(ProtocolError::UnknownCall { kind, id })
-}
-
-impl Slot {
-    const fn new() -> Self {
-        Self { id: CallId::NONE, state: State::Free, waker: None, end: 0, buffer: Vec::new() }
-    }
-
-    fn release(&mut self) {
-        self.id = CallId::NONE;
-        self.state = State::Free;
-        if self.buffer.capacity() > KEPT_BUFFER {
-            self.buffer = Vec::new();
-        }
-    }
 }
 
 #[cfg(test)]

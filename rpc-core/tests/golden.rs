@@ -94,7 +94,7 @@ impl Pair {
         let (mut input, mut at, mut body) = (Input::new(u32::MAX), 0, Vec::new());
         let frame = input.next(bytes, &mut at).unwrap().unwrap();
         self.client.receive(frame, self.now, &mut Vec::new()).unwrap();
-        match self.client.poll(id, Waker::noop(), &mut body) {
+        match self.client.poll(id, Waker::noop(), &mut body, &mut None) {
             Poll::Ready(Outcome::Response { .. }) => {
                 Ok(Format::Bincode.decode(rpc_core::Body::Borrowed(&body)).unwrap())
             }

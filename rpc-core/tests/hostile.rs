@@ -148,7 +148,7 @@ proptest! {
         calls.disconnect(written, &mut woken);
         prop_assert_eq!(calls.in_flight(), 0);
         for id in live {
-            prop_assert!(calls.poll(id, Waker::noop(), &mut Vec::new()).is_ready());
+            prop_assert!(calls.poll(id, Waker::noop(), &mut Vec::new(), &mut None).is_ready());
         }
     }
 

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use http::request::Parts;
 use rpc_core::handshake::Refusal;
 use rpc_core::health::{HealthReporter, HealthServer};
-use rpc_core::{Code, Context, Format, Method, Service, Status};
+use rpc_core::{Code, Context, Executed, Format, Method, Service, Status};
 use rpc_io::TcpOptions;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -114,7 +114,8 @@ impl fmt::Debug for Server {
 
 impl Inner {
     pub(crate) fn before(&self, cx: &Context) -> Result<(), Status> {
-        self.interceptors.iter().try_for_each(|interceptor| interceptor.before(cx))
+        let refused = self.interceptors.iter().try_for_each(|interceptor| interceptor.before(cx));
+        refused.map_err(|status| status.with_executed(Executed::No))
     }
 
     pub(crate) fn clock_if_intercepted(&self) -> Option<Instant> {

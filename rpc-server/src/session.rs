@@ -154,14 +154,15 @@ impl Session {
         let span = self.server.span(context);
         let since = self.server.clock_if_intercepted();
         let begun = self.server.before(context).and_then(|()| span.in_scope(|| lane.begin(body)));
-        if let Err(status) = begun {
-            self.server.after(lane.context(), Some(status.code()), since);
-            entry.count_end(Some(status.code()));
-            record_end(&span, Some(status.code()));
-            return self.refuse(id, &status);
-        }
         let execution = entry.runs();
-        if execution == Execution::Inline && self.poll_timed(entry, &span, lane, cx).is_ready() {
+        let over = match begun {
+            Ok(()) => execution == Execution::Inline && self.poll_timed(entry, &span, lane, cx).is_ready(),
+            Err(status) => {
+                lane.fail(status);
+                true
+            }
+        };
+        if over {
             let answered = lane.reply(self.limit, &mut self.out);
             self.server.after(lane.context(), answered.code, since);
             self.calls.end();
@@ -298,14 +299,10 @@ impl Session {
 
 fn conclude(entry: &Entry, span: &Span, answered: Answered) {
     entry.count_end(answered.code);
-    record_end(span, answered.code);
+    if let Some(code) = answered.code {
+        span.record("error.type", tracing::field::display(code));
+    }
     if answered.panicked {
         tracing::error!(method = &*entry.name, "handler panicked");
-    }
-}
-
-fn record_end(span: &Span, code: Option<rpc_core::Code>) {
-    if let Some(code) = code {
-        span.record("error.type", tracing::field::display(code));
     }
 }

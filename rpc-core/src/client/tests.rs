@@ -86,7 +86,7 @@ impl Client {
     }
 
     fn poll(&mut self, id: CallId) -> Poll<Outcome> {
-        self.calls.poll(id, Waker::noop(), &mut self.buffer)
+        self.calls.poll(id, Waker::noop(), &mut self.buffer, &mut None)
     }
 
     /// The small body that the call ended with.

@@ -54,7 +54,7 @@ fn the_waker_of_an_abandoned_call_is_handed_back_and_never_woken() {
     let mut client = Client::new();
     let id = client.open();
     let wakes = Arc::new(Wakes::default());
-    assert!(client.calls.poll(id, &wakes.waker(), &mut Vec::new()).is_pending());
+    assert!(client.calls.poll(id, &wakes.waker(), &mut Vec::new(), &mut None).is_pending());
     let waker = client.calls.abandon(id, &mut client.out).expect("the waker");
     assert!(waker.will_wake(&wakes.waker()));
     client.respond(id, b"");

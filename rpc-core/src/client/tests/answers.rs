@@ -22,7 +22,7 @@ fn a_call_is_woken_once_by_its_own_answer_and_by_no_other() {
     let mut client = Client::new();
     let (mine, other) = (client.open(), client.open());
     let wakes = Arc::new(Wakes::default());
-    assert!(client.calls.poll(mine, &wakes.waker(), &mut Vec::new()).is_pending());
+    assert!(client.calls.poll(mine, &wakes.waker(), &mut Vec::new(), &mut None).is_pending());
     client.respond(other, b"");
     assert_eq!(client.woken.len(), 0);
     client.respond(mine, b"");
@@ -36,7 +36,7 @@ fn the_waker_of_the_last_poll_is_the_one_that_is_woken() {
     let id = client.open();
     let (first, last) = (Arc::new(Wakes::default()), Arc::new(Wakes::default()));
     for wakes in [&first, &last] {
-        assert!(client.calls.poll(id, &wakes.waker(), &mut Vec::new()).is_pending());
+        assert!(client.calls.poll(id, &wakes.waker(), &mut Vec::new(), &mut None).is_pending());
     }
     client.respond(id, b"");
     client.woken.drain(..).for_each(Waker::wake);
@@ -70,7 +70,7 @@ fn a_small_answer_is_swapped_with_the_callers_buffer() {
 #[test]
 fn a_slot_does_not_keep_the_memory_of_a_larger_answer() {
     let mut client = Client::new();
-    client.buffer = Vec::with_capacity(KEPT_BUFFER + 1);
+    client.buffer = Vec::with_capacity(slot::KEPT_BUFFER + 1);
     let id = client.open();
     client.respond(id, b"small");
     client.body(id);

@@ -8,7 +8,7 @@ fn a_go_away_ends_the_calls_above_it_as_not_executed_and_keeps_the_others() {
     let mut client = Client::new();
     let (kept, last, above) = (client.open(), client.open(), client.open());
     let wakes = Arc::new(Wakes::default());
-    assert!(client.calls.poll(above, &wakes.waker(), &mut Vec::new()).is_pending());
+    assert!(client.calls.poll(above, &wakes.waker(), &mut Vec::new(), &mut None).is_pending());
     client.go_away(last).unwrap();
     assert_eq!(client.woken.len(), 1);
     assert_eq!(client.lost(above), Executed::No);

@@ -53,7 +53,7 @@ fn a_loss_wakes_every_call_that_waits_once() {
     let wakes = Arc::new(Wakes::default());
     for _ in 0..5 {
         let id = client.open();
-        assert!(client.calls.poll(id, &wakes.waker(), &mut Vec::new()).is_pending());
+        assert!(client.calls.poll(id, &wakes.waker(), &mut Vec::new(), &mut None).is_pending());
     }
     client.calls.disconnect(0, &mut client.woken);
     client.calls.disconnect(0, &mut client.woken);

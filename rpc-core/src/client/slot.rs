@@ -1,0 +1,68 @@
+//! The place of one call in the client's table.
+
+use std::task::Waker;
+
+use bytes::Bytes;
+
+use crate::call_id::CallId;
+use crate::metadata::Metadata;
+use crate::status::{Executed, Status};
+
+/// A slot keeps the buffer of its last answer when it is no larger than this.
+pub(super) const KEPT_BUFFER: usize = 1024;
+
+#[derive(Debug)]
+pub(super) struct Slot {
+    pub(super) id: CallId,
+    pub(super) state: State,
+    pub(super) waker: Option<Waker>,
+    /// Where the request ends in the stream of all bytes sent.
+    pub(super) end: u64,
+    /// The body of a small answer. Kept and swapped, so that calls allocate nothing for it.
+    pub(super) buffer: Vec<u8>,
+}
+
+#[derive(Debug)]
+pub(super) enum State {
+    Free,
+    Open,
+    Abandoned,
+    Done(Done),
+}
+
+#[derive(Debug)]
+pub(super) enum Done {
+    Response { metadata: Metadata, large: Option<Bytes> },
+    Status(Box<Status>),
+    Lost(Executed),
+}
+
+/// How a call ended.
+#[derive(Debug)]
+pub enum Outcome {
+    /// With a result. `None`: the body is small and now lies in the buffer that `poll` was given.
+    Response {
+        /// What came beside it.
+        metadata: Metadata,
+        /// A large body, by reference.
+        large: Option<Bytes>,
+    },
+    /// With the server's refusal or the handler's error.
+    Status(Status),
+    /// With the connection.
+    Lost(Executed),
+}
+
+impl Slot {
+    pub(super) const fn new() -> Self {
+        Self { id: CallId::NONE, state: State::Free, waker: None, end: 0, buffer: Vec::new() }
+    }
+
+    pub(super) fn release(&mut self) {
+        self.id = CallId::NONE;
+        self.state = State::Free;
+        if self.buffer.capacity() > KEPT_BUFFER {
+            self.buffer = Vec::new();
+        }
+    }
+}
