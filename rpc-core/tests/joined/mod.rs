@@ -160,7 +160,9 @@ impl Joined {
 
     fn poll(&mut self, id: CallId) -> bool {
         let mut buffer = Vec::new();
-        let Poll::Ready(outcome) = self.client.poll(id, Waker::noop(), &mut buffer) else { return false };
+        let Poll::Ready(outcome) = self.client.poll(id, Waker::noop(), &mut buffer, &mut None) else {
+            return false;
+        };
         let ending = match outcome {
             Outcome::Response { .. } => {
                 assert_eq!(buffer, id.to_string().as_bytes(), "the answer of another call");
