@@ -165,7 +165,7 @@ impl Calling {
             Format::Bincode.encode(&Args { a: 7, b: 8 }, &mut self.args).unwrap();
             let head = RequestHead { method: "Arith.Multiply", time_left: None, metadata: &Metadata::EMPTY };
             *id = self.calls.open(head, &self.args, None, None, &mut self.out, self.sent).unwrap();
-            assert!(self.calls.poll(*id, &self.waker, &mut self.result).is_pending());
+            assert!(self.calls.poll(*id, &self.waker, &mut self.result, &mut None).is_pending());
         }
         self.sent += self.out.len() as u64;
         self.out.advance(self.out.len());
@@ -180,7 +180,7 @@ impl Calling {
         self.answers.advance(self.answers.len());
         self.woken.drain(..).for_each(Waker::wake);
         for id in self.ids {
-            let outcome = self.calls.poll(id, &self.waker, &mut self.result);
+            let outcome = self.calls.poll(id, &self.waker, &mut self.result, &mut None);
             assert!(matches!(outcome, Poll::Ready(Outcome::Response { large: None, .. })));
             assert_eq!(self.result, [112]);
         }

@@ -134,7 +134,7 @@ proptest! {
                 0 | 1 => live.extend(calls.open(head, b"", None, None, &mut out, 0)),
                 2 if !live.is_empty() => {
                     let at = which.index(live.len());
-                    if calls.poll(live[at], Waker::noop(), &mut Vec::new()).is_ready() {
+                    if calls.poll(live[at], Waker::noop(), &mut Vec::new(), &mut None).is_ready() {
                         live.swap_remove(at);
                     }
                 }
