@@ -121,7 +121,8 @@ impl Registry {
 
     pub(crate) fn add_method(&mut self, service: &str, method: Method) -> Result<(), BuildError> {
         let full = format!("{service}.{}", method.name());
-        if split_name(full.as_bytes()).ok() != Some((service, method.name())) {
+        let callable = split_name(full.as_bytes()).is_ok_and(|parts| parts == (service, method.name()));
+        if !callable || service.is_empty() || method.name().is_empty() {
             return Err(BuildError::Name { method: full });
         }
         let methods = self.services.entry(service.into()).or_default();
