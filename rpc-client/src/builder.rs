@@ -1,6 +1,7 @@
 //! The settings of a client.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -183,6 +184,7 @@ impl Builder {
         };
         let Self { dial: DialConfig { formats, .. }, timeout, interceptors } = self;
         let peer = address.into();
-        Client { inner: Arc::new(Inner { peer, timeout, interceptors, formats, link, dial }) }
+        let closed = AtomicBool::new(false);
+        Client { inner: Arc::new(Inner { peer, timeout, interceptors, formats, link, dial, closed }) }
     }
 }

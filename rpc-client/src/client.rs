@@ -5,6 +5,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rpc_core::caller::{Request, ValueOf};
@@ -40,6 +41,7 @@ pub(crate) struct Inner {
     pub(crate) formats: Vec<Format>,
     pub(crate) link: OnceCell<Arc<Link>>,
     pub(crate) dial: Option<Dialler>,
+    pub(crate) closed: AtomicBool,
 }
 
 /// Makes the connection of a lazy client.
@@ -137,12 +139,15 @@ impl Client {
     /// # Cancel safety
     /// The connection closes even if the future is dropped after its first poll.
     pub async fn close(&self) -> Result<(), Error> {
-        let Some(link) = self.inner.link.get() else { return Ok(()) };
-        if !link.shared.close() {
+        let again = self.inner.closed.swap(true, Ordering::AcqRel);
+        let link = self.inner.link.get();
+        if again || link.is_some_and(|link| !link.shared.close()) {
             let executed = rpc_core::Executed::No;
             return Err(Error::Shutdown { call: self.call_info("(close)".into()), executed });
         }
-        link.over.cancelled().await;
+        if let Some(link) = link {
+            link.over.cancelled().await;
+        }
         Ok(())
     }
 
@@ -158,15 +163,25 @@ impl Client {
 }
 
 impl Inner {
-    pub(crate) async fn connected(&self) -> Result<&Arc<Link>, ConnectError> {
-        self.link
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    pub(crate) async fn connected(&self) -> Result<(), ConnectError> {
+        let link = self
+            .link
             .get_or_try_init(|| async {
                 match &self.dial {
                     Some(dial) => dial().await.map(Arc::new),
                     None => unreachable!("a client that is not lazy has its link from the start"),
                 }
             })
-            .await
+            .await?;
+        // Closed while it was dialling.
+        if self.is_closed() {
+            link.shared.close();
+        }
+        Ok(())
     }
 }
 

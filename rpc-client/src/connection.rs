@@ -19,8 +19,8 @@ use crate::shared::{Demand, Shared};
 /// What is left to say to a server that does not listen is dropped after this.
 const FAREWELL: Duration = Duration::from_secs(1);
 
-/// An output buffer larger than this is given back while the connection is idle.
-const KEPT_OUTPUT: usize = 4096;
+/// Buffers larger than this are given back while the connection is idle.
+const KEPT_BUFFER: usize = 4096;
 
 pub(crate) struct Connection<IO> {
     io: IO,
@@ -107,7 +107,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
             }
             Demand::Nothing(_) => {}
         }
-        self.writing.shrink(KEPT_OUTPUT);
+        self.writing.shrink(KEPT_BUFFER);
+        self.input.shrink(KEPT_BUFFER);
         Poll::Pending
     }
 

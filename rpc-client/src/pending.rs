@@ -85,7 +85,7 @@ impl<A: Serialize + Send, R: DeserializeOwned + Send + 'static> Pending<A, R> {
         let mut call = Self::new(client, request);
         let begun = call.prepare().and_then(|()| call.submit_now());
         let args = begun.and_then(|()| match &call.args {
-            Args::Value(args, encode) if matches!(call.state, State::Ready | State::Queued(..)) => {
+            Args::Value(args, encode) if matches!(call.state, State::Ready) => {
                 let formats = match call.client.inner.link.get() {
                     Some(link) => &[link.format][..],
                     None => &call.client.inner.formats,
@@ -176,6 +176,7 @@ impl<A: Serialize + Send, R: DeserializeOwned + Send + 'static> Pending<A, R> {
         match submitted.map_err(|source| self.encode_error(source))? {
             Ok(id) => self.state = State::Sent(link, id),
             Err(Rejected::Queued(ticket)) => self.state = State::Queued(link, ticket),
+            Err(Rejected::NoRoom) => {}
             Err(Rejected::Open(OpenError::GoingAway)) => {
                 return Err(self.lost(Lost::GoingAway(None), Executed::No));
             }
@@ -212,9 +213,12 @@ impl<A: Serialize + Send, R: DeserializeOwned + Send + 'static> Pending<A, R> {
                 State::Ready => {
                     match self.client.inner.link.get().cloned() {
                         Some(link) => self.submit(link, Some(cx.waker()), None)?,
+                        None if self.client.inner.is_closed() => {
+                            return Poll::Ready(Err(self.lost(Lost::Closed, Executed::No)));
+                        }
                         None => {
                             let client = self.client.clone();
-                            let connect = async move { client.inner.connected().await.map(|_| ()) };
+                            let connect = async move { client.inner.connected().await };
                             self.state = State::Connecting(Box::pin(connect));
                             continue;
                         }

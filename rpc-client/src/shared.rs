@@ -57,6 +57,8 @@ pub(crate) enum Demand {
 pub(crate) enum Rejected {
     /// No slot, or too much output: the waker is in the queue, under this ticket.
     Queued(u64),
+    /// The same, and there was no waker: somebody who is not polled must not head the queue.
+    NoRoom,
     /// Never.
     Open(OpenError),
     /// The connection is over.
@@ -100,6 +102,7 @@ impl Shared {
             return Err(Rejected::Lost(lost.clone()));
         }
         if !state.may_open(ticket) {
+            let Some(waker) = waker else { return Err(Rejected::NoRoom) };
             let (ticket, old) = state.enqueue(ticket, waker);
             drop(state);
             drop(old);
@@ -255,12 +258,11 @@ impl State {
         self.calls.has_room() && self.out.len() < OUTPUT_MARK
     }
 
-    fn enqueue(&mut self, ticket: Option<u64>, waker: Option<Waker>) -> (u64, Option<Waker>) {
+    fn enqueue(&mut self, ticket: Option<u64>, waker: Waker) -> (u64, Option<Waker>) {
         let ticket = ticket.unwrap_or_else(|| {
             self.next_ticket += 1;
             self.next_ticket
         });
-        let waker = waker.unwrap_or_else(|| Waker::noop().clone());
         (ticket, self.queue.insert(ticket, waker))
     }
 

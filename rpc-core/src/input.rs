@@ -162,9 +162,9 @@ impl Input {
         self.pos == self.tail.len()
     }
 
-    /// Lets go of memory that holds nothing.
-    pub fn shrink(&mut self) {
-        if self.is_empty() {
+    /// Lets go of memory beyond `keep` bytes while nothing is held.
+    pub fn shrink(&mut self, keep: usize) {
+        if self.is_empty() && self.tail.capacity() > keep {
             self.tail = Vec::new();
             self.pos = 0;
         }

@@ -21,8 +21,8 @@ use crate::shutdown::Phase;
 /// Frames taken in one turn before other tasks get theirs.
 const BATCH: usize = 256;
 
-/// An output buffer larger than this is given back while the connection is idle.
-const KEPT_OUTPUT: usize = 4096;
+/// Buffers larger than this are given back while the connection is idle.
+const KEPT_BUFFER: usize = 4096;
 
 pub(crate) struct Connection<IO> {
     io: IO,
@@ -139,7 +139,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
             if !self.kept && (!self.reading || self.session.is_draining()) {
                 return Poll::Ready(Turn::Over);
             }
-            self.session.out.shrink(KEPT_OUTPUT);
+            self.session.out.shrink(KEPT_BUFFER);
+            self.input.shrink(KEPT_BUFFER);
         }
         self.poll_timer(cx)
     }

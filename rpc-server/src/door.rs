@@ -80,7 +80,9 @@ impl Door {
         }
         let mut buffer = HeadBuffer::new(config.max_head);
         let read = rpc_io::read_head(&mut io, &mut buffer, |_| Ok::<_, Refusal>(()));
-        let Head { head, rest } = match timeout(config.head_timeout, read).await {
+        let read = timeout(config.head_timeout, read);
+        let read = self.server.shutdown.drain.run_until_cancelled(read).await;
+        let Head { head, rest } = match read.unwrap_or(Ok(Err(HeadError::Refused(shutting_down())))) {
             Ok(Ok(head)) => head,
             // A probe that connects and goes away has asked for nothing.
             Ok(Err(HeadError::Io(error))) => match error.kind() {
@@ -133,6 +135,10 @@ impl Drop for Door {
     fn drop(&mut self) {
         self.server.shutdown.open.fetch_sub(1, Ordering::Relaxed);
     }
+}
+
+fn shutting_down() -> Refusal {
+    Refusal::service_unavailable("the server is shutting down")
 }
 
 fn large_refusal(large: rpc_core::handshake::HeadTooLarge) -> Answer {
