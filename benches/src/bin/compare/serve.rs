@@ -1,0 +1,30 @@
+//! The server's process: prints its address, then its CPU time for every line it reads, and ends
+//! with its input.
+
+use std::io::BufRead;
+
+use anyhow::Result;
+use benches::measure::Cpu;
+use benches::subject::Subject;
+use tokio::net::TcpListener;
+
+use crate::Flavour;
+
+pub(crate) fn run(subject: Subject, listen: &str, runtime: Flavour) -> Result<()> {
+    // Asleep but for the questions; its own thread, so that they do not wait for calls.
+    std::thread::spawn(|| {
+        for _ in std::io::stdin().lock().lines().map_while(Result::ok) {
+            match Cpu::used().and_then(|used| Ok(serde_json::to_string(&used)?)) {
+                Ok(line) => println!("{line}"),
+                Err(_) => break,
+            }
+        }
+        std::process::exit(0);
+    });
+    runtime.build()?.block_on(async {
+        let listener = TcpListener::bind(listen).await?;
+        println!("{}", listener.local_addr()?);
+        // Spawned, because the future given to block_on is woken in another way than tasks are.
+        tokio::spawn(subject.serve(listener)).await?
+    })
+}

@@ -1,0 +1,96 @@
+//! The loads that are put on every subject.
+
+use std::str::FromStr;
+
+use anyhow::{Error, anyhow};
+
+/// Bytes of a large body.
+pub const MEBIBYTE: usize = 1 << 20;
+
+/// A load, by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Case {
+    /// One call at a time: its latency is what counts.
+    One,
+    /// 64 calls in flight on one connection.
+    C64,
+    /// 256 calls in flight on one connection.
+    C256,
+    /// 8 connections with 32 calls in flight each.
+    Eight,
+    /// Bodies of 1 MiB both ways, 4 in flight on one connection.
+    Mebibyte,
+}
+
+/// What goes in and out with each call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Body {
+    /// Two numbers in, their product out.
+    Small,
+    /// [`MEBIBYTE`] bytes in, the same out.
+    Mebibyte,
+}
+
+/// What a [`Case`] consists of.
+#[derive(Clone, Copy, Debug)]
+pub struct Load {
+    /// Connections open at once.
+    pub connections: usize,
+    /// Calls in flight on each of them.
+    pub in_flight: usize,
+    /// What they carry.
+    pub body: Body,
+    /// Whether each call is timed: two clock reads, too dear for the other cases.
+    pub timed: bool,
+}
+
+impl Case {
+    /// All of them, in the order of the table.
+    pub const ALL: [Self; 5] = [Self::One, Self::C64, Self::C256, Self::Eight, Self::Mebibyte];
+
+    /// The name on the command line.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::One => "one",
+            Self::C64 => "c64",
+            Self::C256 => "c256",
+            Self::Eight => "8x32",
+            Self::Mebibyte => "1mib",
+        }
+    }
+
+    /// The name in the table.
+    #[must_use]
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::One => "one at a time",
+            Self::C64 => "64 in flight",
+            Self::C256 => "256 in flight",
+            Self::Eight => "8 connections x 32",
+            Self::Mebibyte => "1 MiB bodies, 4 in flight",
+        }
+    }
+
+    /// What it consists of.
+    #[must_use]
+    pub fn load(self) -> Load {
+        let load = Load { connections: 1, in_flight: 1, body: Body::Small, timed: false };
+        match self {
+            Self::One => Load { timed: true, ..load },
+            Self::C64 => Load { in_flight: 64, ..load },
+            Self::C256 => Load { in_flight: 256, ..load },
+            Self::Eight => Load { connections: 8, in_flight: 32, ..load },
+            Self::Mebibyte => Load { in_flight: 4, body: Body::Mebibyte, ..load },
+        }
+    }
+}
+
+impl FromStr for Case {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self, Error> {
+        let known = Self::ALL.into_iter().find(|case| case.name() == name);
+        known.ok_or_else(|| anyhow!("no case {name}; there are {}", Self::ALL.map(Self::name).join(", ")))
+    }
+}

@@ -1,0 +1,44 @@
+//! The services that are called.
+
+use bytes::Bytes;
+use rpc_core::{Context, Status, service};
+use serde::{Deserialize, Serialize};
+
+/// net/rpc's arguments.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Args {
+    /// The first number.
+    pub a: i64,
+    /// The second.
+    pub b: i64,
+}
+
+/// net/rpc's example: what a small call is.
+#[service]
+pub trait Arith {
+    /// The product.
+    async fn multiply(&self, cx: &Context, args: Args) -> Result<i64, Status>;
+}
+
+/// What a large call is.
+#[service]
+pub trait Echo {
+    /// The body itself.
+    async fn echo(&self, cx: &Context, body: Bytes) -> Result<Bytes, Status>;
+}
+
+/// Implements both; ready at once.
+#[derive(Debug)]
+pub struct Handlers;
+
+impl Arith for Handlers {
+    async fn multiply(&self, _cx: &Context, args: Args) -> Result<i64, Status> {
+        Ok(args.a.wrapping_mul(args.b))
+    }
+}
+
+impl Echo for Handlers {
+    async fn echo(&self, _cx: &Context, body: Bytes) -> Result<Bytes, Status> {
+        Ok(body)
+    }
+}

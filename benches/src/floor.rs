@@ -1,0 +1,239 @@
+//! The least that calls can cost on the same runtime: frames of a 4-byte length, an 8-byte id and
+//! a payload, read and written in batches, with nothing of an RPC framework around them.
+
+use std::io::IoSlice;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use anyhow::{Result, ensure};
+use std::future::poll_fn;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+
+use crate::case::{Body, Load, MEBIBYTE};
+use crate::measure::{Meter, Tally};
+
+/// Bytes of one read, unless a frame is known to be longer.
+const CHUNK: usize = 64 * 1024;
+
+/// Length and id.
+const HEADER: usize = 12;
+
+/// Two numbers: a payload of this length is multiplied, any other is echoed.
+const NUMBERS: usize = 16;
+
+/// Bytes that were read; whole frames are taken off the front.
+struct Frames {
+    bytes: Vec<u8>,
+    start: usize,
+    end: usize,
+}
+
+impl Frames {
+    fn new() -> Self {
+        Self { bytes: vec![0; CHUNK], start: 0, end: 0 }
+    }
+
+    /// Where to read: all of the buffer, which is made to hold the frame at its front.
+    fn room(&mut self) -> &mut [u8] {
+        self.bytes.copy_within(self.start..self.end, 0);
+        self.end -= self.start;
+        self.start = 0;
+        if let Some(total) = self.total()
+            && total > self.bytes.len()
+        {
+            self.bytes.resize(total, 0);
+        }
+        &mut self.bytes[self.end..]
+    }
+
+    fn total(&self) -> Option<usize> {
+        let length = self.bytes[self.start..self.end].first_chunk::<4>()?;
+        Some(4 + u32::from_be_bytes(*length) as usize)
+    }
+
+    fn next(&mut self) -> Option<&[u8]> {
+        let total = self.total().filter(|total| self.end - self.start >= *total)?;
+        let frame = &self.bytes[self.start..self.start + total];
+        self.start += total;
+        Some(frame)
+    }
+}
+
+fn header(id: u64, payload: usize) -> [u8; HEADER] {
+    let mut header = [0; HEADER];
+    header[..4].copy_from_slice(&(payload as u32 + 8).to_be_bytes());
+    header[4..].copy_from_slice(&id.to_be_bytes());
+    header
+}
+
+fn number(bytes: &[u8]) -> i64 {
+    bytes.first_chunk().map_or(0, |bytes| i64::from_le_bytes(*bytes))
+}
+
+/// See [`Subject::serve`](crate::subject::Subject::serve).
+///
+/// # Errors
+/// As the listener's.
+pub async fn serve(listener: TcpListener) -> Result<()> {
+    loop {
+        let (stream, _) = listener.accept().await?;
+        stream.set_nodelay(true)?;
+        tokio::spawn(answer(stream));
+    }
+}
+
+async fn answer(mut stream: TcpStream) -> Result<()> {
+    let (mut frames, mut out) = (Frames::new(), Vec::new());
+    loop {
+        let count = stream.read(frames.room()).await?;
+        if count == 0 {
+            return Ok(());
+        }
+        frames.end += count;
+        while let Some(frame) = frames.next() {
+            let Some((head, payload)) = frame.split_at_checked(HEADER) else { return Ok(()) };
+            if payload.len() == NUMBERS {
+                let product = number(payload).wrapping_mul(number(&payload[8..]));
+                let id = u64::from_be_bytes(head[4..].try_into()?);
+                out.extend_from_slice(&header(id, 8));
+                out.extend_from_slice(&product.to_le_bytes());
+            } else {
+                // Straight from where it was read.
+                stream.write_all(&out).await?;
+                out.clear();
+                stream.write_all(frame).await?;
+            }
+        }
+        stream.write_all(&out).await?;
+        out.clear();
+    }
+}
+
+/// See [`Subject::drive`](crate::subject::Subject::drive).
+///
+/// # Errors
+/// When a connection cannot be opened.
+pub async fn drive(address: SocketAddr, load: Load, meter: &mut Meter) -> Result<JoinSet<Result<()>>> {
+    let mut tasks = JoinSet::new();
+    for _ in 0..load.connections {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        let tally = meter.tally(load.timed);
+        match load.body {
+            Body::Small => tasks.spawn(call(stream, load.in_flight, tally)),
+            Body::Mebibyte => tasks.spawn(Exchange::new(stream, load.in_flight, tally).run()),
+        };
+    }
+    Ok(tasks)
+}
+
+/// Keeps `in_flight` small calls going: every batch of answers makes a batch of requests. It all
+/// fits into the socket's buffers, so that reads and writes can take turns.
+async fn call(mut stream: TcpStream, in_flight: usize, mut tally: Tally) -> Result<()> {
+    let (mut frames, mut out, mut id) = (Frames::new(), Vec::new(), 0_u64);
+    let request = |out: &mut Vec<u8>, id: u64| {
+        out.extend_from_slice(&header(id, NUMBERS));
+        out.extend_from_slice(&7_i64.to_le_bytes());
+        out.extend_from_slice(&(id as i64).to_le_bytes());
+    };
+    for _ in 0..in_flight {
+        id += 1;
+        request(&mut out, id);
+    }
+    loop {
+        let began = tally.begin();
+        stream.write_all(&out).await?;
+        out.clear();
+        let mut answered = 0;
+        while answered == 0 {
+            let count = stream.read(frames.room()).await?;
+            ensure!(count > 0, "the server has gone");
+            frames.end += count;
+            while let Some(frame) = frames.next() {
+                let answer = frame.split_at_checked(HEADER).map_or(0, |(_, product)| number(product));
+                ensure!(answer > 0 && answer % 7 == 0, "the answer is no product");
+                answered += 1;
+                id += 1;
+                request(&mut out, id);
+            }
+        }
+        match began {
+            Some(_) => tally.end(began),
+            None => tally.add(answered),
+        }
+    }
+}
+
+/// Keeps a few large calls going; more than the socket's buffers hold, so that it has to read
+/// while it writes.
+struct Exchange {
+    stream: TcpStream,
+    payload: Vec<u8>,
+    /// Requests that are not written whole yet.
+    to_write: usize,
+    /// Bytes of the first of them that are.
+    written: usize,
+    frames: Frames,
+    tally: Tally,
+}
+
+impl Exchange {
+    fn new(stream: TcpStream, in_flight: usize, tally: Tally) -> Self {
+        let (payload, frames) = (vec![7; MEBIBYTE], Frames::new());
+        Self { stream, payload, to_write: in_flight, written: 0, frames, tally }
+    }
+
+    async fn run(mut self) -> Result<()> {
+        poll_fn(|cx| self.poll(cx)).await
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        loop {
+            let read = self.poll_read(cx)?.is_ready();
+            let wrote = self.to_write > 0 && self.poll_write(cx)?.is_ready();
+            if !read && !wrote {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        let mut room = ReadBuf::new(self.frames.room());
+        ready!(Pin::new(&mut self.stream).poll_read(cx, &mut room))?;
+        let count = room.filled().len();
+        ensure_open(count)?;
+        self.frames.end += count;
+        while let Some(frame) = self.frames.next() {
+            ensure_echo(frame)?;
+            self.to_write += 1;
+            self.tally.add(1);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        let header = header(1, MEBIBYTE);
+        let head = &header[self.written.min(HEADER)..];
+        let body = &self.payload[self.written.saturating_sub(HEADER)..];
+        let slices = [IoSlice::new(head), IoSlice::new(body)];
+        self.written += ready!(Pin::new(&mut self.stream).poll_write_vectored(cx, &slices))?;
+        if self.written == HEADER + MEBIBYTE {
+            self.written = 0;
+            self.to_write -= 1;
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+fn ensure_open(count: usize) -> Result<()> {
+    ensure!(count > 0, "the server has gone");
+    Ok(())
+}
+
+fn ensure_echo(frame: &[u8]) -> Result<()> {
+    ensure!(frame.len() == HEADER + MEBIBYTE, "the answer is no echo");
+    Ok(())
+}

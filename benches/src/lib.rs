@@ -1,0 +1,9 @@
+//! What the benchmark and the regression guard have in common.
+
+pub mod case;
+pub mod contract;
+pub mod counting;
+pub mod floor;
+pub mod measure;
+pub mod ours;
+pub mod subject;
