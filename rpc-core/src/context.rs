@@ -4,6 +4,7 @@ use std::fmt;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{self, Poll};
 use std::time::Instant;
@@ -44,6 +45,9 @@ struct Call {
     metadata: Metadata,
     signal: Signal,
     reply: Mutex<Metadata>,
+    /// Whether there is anything in `reply`: most answers have no metadata, and a look is cheaper
+    /// than a lock.
+    has_reply: AtomicBool,
 }
 
 impl Context {
@@ -64,6 +68,7 @@ impl Context {
                 metadata: Metadata::EMPTY,
                 signal: Signal::default(),
                 reply: Mutex::default(),
+                has_reply: AtomicBool::new(false),
             }),
         }
     }
@@ -76,9 +81,10 @@ impl Context {
     /// Makes this the context of another call of the same method on the same connection. Its memory
     /// is used again when nobody holds on to the call before.
     pub(crate) fn renew(&mut self, id: CallId, deadline: Option<Instant>, metadata: Metadata) {
-        if Arc::get_mut(&mut self.call).is_none() {
+        if Arc::strong_count(&self.call) > 1 {
             *self = self.sibling();
         }
+        // There are no weak references, so this is the only one.
         if let Some(call) = Arc::get_mut(&mut self.call) {
             call.id = id;
             call.deadline = deadline;
@@ -125,10 +131,16 @@ impl Context {
     /// # Errors
     /// When key or block break the limits of [`Metadata`].
     pub fn reply_metadata(&self, key: &str, value: impl AsRef<[u8]>) -> Result<(), MetadataError> {
-        self.call.reply.lock().unwrap_or_else(PoisonError::into_inner).insert(key, value)
+        let inserted = self.call.reply.lock().unwrap_or_else(PoisonError::into_inner).insert(key, value);
+        self.call.has_reply.store(true, Ordering::Release);
+        inserted
     }
 
     pub(crate) fn take_reply_metadata(&self) -> Metadata {
+        if !self.call.has_reply.load(Ordering::Acquire) {
+            return Metadata::EMPTY;
+        }
+        self.call.has_reply.store(false, Ordering::Release);
         std::mem::take(&mut self.call.reply.lock().unwrap_or_else(PoisonError::into_inner))
     }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 use rpc_core::message::MAX_NAME;
 use rpc_core::service::split_name;
-use rpc_core::{Code, Execution, Method, Service, Status};
+use rpc_core::{Execution, Method, Service, Status};
 
 /// Why a server was not made.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -47,7 +47,7 @@ pub(crate) struct Entry {
     pub(crate) method: Method,
     calls: AtomicU64,
     errors: AtomicU64,
-    ended: AtomicU64,
+    waiting: AtomicU64,
     /// Seen computing for too long: its handlers get tasks of their own from then on.
     slow: AtomicBool,
 }
@@ -69,16 +69,19 @@ impl Entry {
         self.calls.fetch_add(1, Relaxed);
     }
 
-    pub(crate) fn count_end(&self, code: Option<Code>) {
-        self.ended.fetch_add(1, Relaxed);
-        if code.is_some() {
-            self.errors.fetch_add(1, Relaxed);
-        }
+    /// It was not ready at once.
+    pub(crate) fn count_waiting(&self) {
+        self.waiting.fetch_add(1, Relaxed);
     }
 
-    /// A call that was never answered, because its connection was lost.
-    pub(crate) fn count_lost(&self) {
-        self.count_end(Some(Code::Cancelled));
+    /// It is not waiting any more.
+    pub(crate) fn count_waited(&self) {
+        self.waiting.fetch_sub(1, Relaxed);
+    }
+
+    /// It ended without a result.
+    pub(crate) fn count_error(&self) {
+        self.errors.fetch_add(1, Relaxed);
     }
 }
 
@@ -133,7 +136,7 @@ impl Registry {
             name: full.into(),
             calls: AtomicU64::new(0),
             errors: AtomicU64::new(0),
-            ended: AtomicU64::new(0),
+            waiting: AtomicU64::new(0),
             slow: AtomicBool::new(false),
             method,
         };
@@ -159,18 +162,14 @@ impl Registry {
             methods.iter().map(move |(method, entry)| (service, method, entry))
         });
         entries
-            .map(|(service, method, entry)| {
-                let ended = entry.ended.load(Relaxed);
-                let calls = entry.calls.load(Relaxed);
-                MethodStats {
-                    service: service.clone(),
-                    method: method.clone(),
-                    argument: entry.method.argument(),
-                    reply: entry.method.reply(),
-                    calls,
-                    errors: entry.errors.load(Relaxed),
-                    in_flight: calls.saturating_sub(ended),
-                }
+            .map(|(service, method, entry)| MethodStats {
+                service: service.clone(),
+                method: method.clone(),
+                argument: entry.method.argument(),
+                reply: entry.method.reply(),
+                calls: entry.calls.load(Relaxed),
+                errors: entry.errors.load(Relaxed),
+                in_flight: entry.waiting.load(Relaxed),
             })
             .collect()
     }

@@ -298,8 +298,8 @@ impl Session {
 }
 
 fn conclude(entry: &Entry, span: &Span, answered: Answered) {
-    entry.count_end(answered.code);
     if let Some(code) = answered.code {
+        entry.count_error();
         span.record("error.type", tracing::field::display(code));
     }
     if answered.panicked {

@@ -72,6 +72,7 @@ pub(crate) struct Done {
 
 impl Waiting {
     pub(crate) fn new(running: Box<dyn Running>, execution: Execution, record: Record) -> Self {
+        record.entry.count_waiting();
         let cancelled = record.context.cancelled();
         let span = record.span.clone();
         let run = |mut running: Box<dyn Running>| async move {
@@ -133,7 +134,10 @@ impl Future for Waiting {
         }
         let running = ready!(self.poll_work(cx));
         match self.record.take() {
-            Some(record) => Poll::Ready(Done { record, running }),
+            Some(record) => {
+                record.entry.count_waited();
+                Poll::Ready(Done { record, running })
+            }
             None => Poll::Pending,
         }
     }
@@ -144,7 +148,8 @@ impl Drop for Waiting {
     fn drop(&mut self) {
         let Some(record) = &self.record else { return };
         record.context.cancel(CancelReason::Disconnected);
-        record.entry.count_lost();
+        record.entry.count_waited();
+        record.entry.count_error();
         if let Work::Apart(task) = &self.work {
             task.abort();
         }
