@@ -1,7 +1,12 @@
 //! What the tests of both sides share: net/rpc's `Arith` service, and a client and a server joined
 //! by TCP or by a pipe in memory.
 
+mod gate;
+mod raw;
+
+use std::future::IntoFuture;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use rpc_client::Client;
 use rpc_core::{Context, Status, service};
@@ -9,6 +14,9 @@ use rpc_server::{Builder, Server};
 use serde::{Deserialize, Serialize};
 use tokio::io::DuplexStream;
 use tokio::net::TcpListener;
+
+pub use gate::Gate;
+pub use raw::{Frame, Raw, decoded, encoded, read_head};
 
 /// net/rpc's arguments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,4 +95,29 @@ pub async fn join(builder: Builder) -> (Client, Server) {
     let server = builder.build().expect("a well-built server");
     let client = Client::new(pipe(&server)).await.expect("a handshake");
     (client, server)
+}
+
+/// Waits for what is certain to come, so that a test that would hang fails instead.
+///
+/// # Panics
+/// When it does not come.
+pub async fn within<F: IntoFuture>(future: F) -> F::Output {
+    match tokio::time::timeout(Duration::from_secs(20), future.into_future()).await {
+        Ok(output) => output,
+        Err(_) => panic!("nothing came within 20 s"),
+    }
+}
+
+/// Waits until something holds that nobody announces.
+///
+/// # Panics
+/// When it never does.
+pub async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    for _ in 0..10_000 {
+        if holds() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    panic!("it never came about that {what}");
 }
