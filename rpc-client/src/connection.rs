@@ -59,7 +59,18 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
         let _over = over.drop_guard();
         let mut end = EndOnDrop(&mut self, None);
         let lost = end.0.serve().await;
-        if matches!(lost, Lost::Closed) {
+        let last_words = match &lost {
+            Lost::Closed => {
+                end.0.shared.cancel_all();
+                true
+            }
+            Lost::Protocol(error) => {
+                end.0.shared.blame(error);
+                true
+            }
+            _ => false,
+        };
+        if last_words {
             let _ = tokio::time::timeout(FAREWELL, end.0.say_farewell()).await;
         }
         end.1 = Some(lost);
@@ -132,9 +143,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
         take_frames(&mut self.input, &[], &self.shared, &mut self.woken, &mut self.going_away)
     }
 
-    /// Tells the server which calls nobody waits for any more, then that this was all.
+    /// Sends what is left, then that this was all.
     async fn say_farewell(&mut self) {
-        self.shared.cancel_all();
         let sent = poll_fn(|cx| rpc_io::poll_send(&mut self.io, cx, &mut self.writing)).await;
         if sent.is_ok() {
             self.shared.take_output(&mut self.writing);

@@ -11,6 +11,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use rpc_core::client::{Calls, Event, OpenError, Outcome, RequestHead};
 use rpc_core::input::Input;
+use rpc_core::message::GoAway;
 use rpc_core::output::Output;
 use rpc_core::{CallId, Limits, ProtocolError};
 
@@ -225,6 +226,14 @@ impl Shared {
         calls.cancel_all(out, &mut woken);
         drop(state);
         woken.into_iter().for_each(Waker::wake);
+    }
+
+    /// Tells the server what it did wrong.
+    pub(crate) fn blame(&self, error: &ProtocolError) {
+        let go_away = GoAway { reason: error.into(), message: error.to_string() };
+        let mut state = self.lock();
+        let State { calls, out, .. } = &mut *state;
+        calls.go_away(&go_away, out);
     }
 
     /// The connection is over after `unwritten` of the taken bytes were left: ends every call.

@@ -317,6 +317,11 @@ impl Calls {
         self.pong.is_some()
     }
 
+    /// Appends a GoAway: why this side ends the connection. Of the server's calls, none has started.
+    pub fn go_away(&self, go_away: &GoAway, out: &mut Output) {
+        out.put(Kind::GoAway, 0, CallId::NONE, &go_away.to_body());
+    }
+
     /// The connection is gone after `written` bytes: ends every call. One whose last byte was
     /// never written cannot have run.
     pub fn disconnect(&mut self, written: u64, woken: &mut Vec<Waker>) {
