@@ -122,20 +122,6 @@ async fn calls_larger_than_all_buffers_together_get_through_to_a_slow_server() {
     }
 }
 
-/// A server may stop reading until its answers are taken; a client that waited with reading until
-/// its own output is written would stall with it.
-#[tokio::test]
-async fn a_client_reads_answers_while_the_server_reads_nothing() {
-    let (client, mut raw) = raw_server(1024, "").await;
-    let small = client.start::<i64>("Any.Name", 1);
-    let request = raw.frame().await;
-    let stuck = client.start::<i64>("Any.Name", vec![0u8; 1 << 20]);
-    within(raw.0.read_exact(&mut [0; 100])).await.unwrap();
-    raw.send(&Frame::response(request.id, &5i64)).await;
-    assert_eq!(within(small).await.unwrap(), 5);
-    drop(stuck);
-}
-
 #[tokio::test]
 async fn a_server_that_breaks_the_protocol_ends_the_connection_and_is_named() {
     let (client, mut raw) = raw_server(1024, "").await;
