@@ -218,12 +218,14 @@ impl Shared {
         Ok(())
     }
 
-    /// Asks the server to give up every call that is open.
+    /// This side ends the connection: asks the server to give up every call that is open.
     pub(crate) fn cancel_all(&self) {
         let mut woken = Vec::new();
         let mut state = self.lock();
         let State { calls, out, .. } = &mut *state;
         calls.cancel_all(out, &mut woken);
+        // Those that wake find out from it.
+        state.lost = Some(Lost::Closed);
         drop(state);
         woken.into_iter().for_each(Waker::wake);
     }
