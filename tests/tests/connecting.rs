@@ -13,7 +13,7 @@ use rpc_core::Executed;
 use rpc_core::handshake::AnswerError;
 use rpc_server::Server;
 use tests::{Args, Gate, Raw, arith, eventually, join, listen, pipe, read_head, within};
-use tokio::io::{AsyncWriteExt, DuplexStream};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
 const SEVEN_AND_EIGHT: Args = Args { a: 7, b: 8 };
 
@@ -165,4 +165,17 @@ async fn closing_says_goodbye_to_the_server() {
     let (closed, seen) = within(futures_util::future::join(client.close(), raw.next())).await;
     closed.unwrap();
     assert_eq!(seen, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_in_flight_says_that_the_client_was_closed_though_the_server_reads_nothing() {
+    let (near, far) = tokio::io::duplex(1024);
+    let admitted = tokio::spawn(Raw::admit(far, ""));
+    let client = within(Client::new(near)).await.unwrap();
+    let mut raw = admitted.await.unwrap();
+    let call = tokio::spawn(client.start::<i64>("Any.Name", vec![0u8; 1 << 20]));
+    within(raw.0.read_exact(&mut [0; 100])).await.unwrap();
+    within(client.close()).await.unwrap();
+    let error = within(call).await.unwrap().unwrap_err();
+    assert!(matches!(error, Error::Shutdown { executed: Executed::Maybe, .. }), "{error:?}");
 }

@@ -46,7 +46,7 @@ async fn arguments_that_do_not_encode_fail_their_call_only() {
     assert_serves(&client).await;
 }
 
-/// Go: TestGobError, TestCloseCodec, where a reply that does not encode ends the connection.
+/// Go: TestGobError, where a reply that does not encode ends the connection.
 #[tokio::test]
 async fn a_reply_that_does_not_encode_fails_its_call_only() {
     let (client, _server) = join(unsendable()).await;
@@ -133,6 +133,18 @@ async fn a_client_that_shut_its_writing_side_still_gets_the_replies_in_flight() 
     let reply = raw.frame().await;
     assert_eq!((reply.kind, decoded::<i64>(&reply.body)), (Frame::RESPONSE, 9));
     assert_eq!(raw.next().await, None);
+}
+
+/// Go: TestCloseCodec.
+#[tokio::test]
+async fn a_client_lets_go_of_a_connection_that_the_server_ended() {
+    let (near, far) = tokio::io::duplex(1024);
+    let admitted = tokio::spawn(Raw::admit(far, ""));
+    let client = within(Client::new(near)).await.unwrap();
+    let mut raw = admitted.await.unwrap();
+    raw.0.shutdown().await.unwrap();
+    assert_eq!(raw.next().await, None);
+    assert!(matches!(within(client.close()).await, Err(Error::Shutdown { .. })));
 }
 
 /// Go: an EOF with calls pending is `unexpected EOF` for each of them.

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
 use rpc_core::{Code, Context, Executed, Status};
 use rpc_server::{Builder, ConnectionError, Server};
 use tests::{Args, Frame, Gate, Raw, arith, join, pipe, within};
@@ -16,21 +15,30 @@ use tokio::io::{AsyncReadExt, DuplexStream};
 const REPLY: usize = 64 * 1024;
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Adds a method that answers with 64 KiB, and counts.
+/// A reply of 64 KiB that counts how often it was encoded, which is when it begins to take memory.
+struct Large(Arc<AtomicUsize>);
+
+impl serde::Serialize for Large {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        serializer.serialize_bytes(&[7; REPLY])
+    }
+}
+
+/// Adds a method that answers with it, and the count.
 fn large_replies(builder: Builder) -> (Builder, Arc<AtomicUsize>) {
-    let ran = Arc::new(AtomicUsize::new(0));
-    let counted = ran.clone();
+    let encoded = Arc::new(AtomicUsize::new(0));
+    let counted = encoded.clone();
     let reply = move |_: Context, waits: bool| {
-        let ran = counted.clone();
+        let large = Large(counted.clone());
         async move {
             if waits {
                 tokio::time::sleep(SECOND).await;
             }
-            ran.fetch_add(1, Ordering::Relaxed);
-            Ok::<_, Status>(Bytes::from(vec![7; REPLY]))
+            Ok::<_, Status>(large)
         }
     };
-    (builder.register_fn("Large.Reply", reply), ran)
+    (builder.register_fn("Large.Reply", reply), encoded)
 }
 
 /// Asks for so many replies without taking any.
@@ -50,22 +58,22 @@ async fn assert_all_arrive(mut raw: Raw<DuplexStream>, calls: u64) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_that_takes_nothing_is_not_read_from_above_the_output_mark() {
-    let (builder, ran) = large_replies(arith().output_mark(4 * REPLY));
+async fn a_client_that_takes_nothing_is_not_answered_above_the_output_mark() {
+    let (builder, encoded) = large_replies(arith().output_mark(4 * REPLY));
     let raw = greedy(&builder.build().unwrap(), 500, false).await;
     tokio::time::sleep(SECOND).await;
     // What the pipe holds, the mark, and one more.
-    assert!((4..=7).contains(&ran.load(Ordering::Relaxed)), "{ran:?}");
+    assert!((4..=7).contains(&encoded.load(Ordering::Relaxed)), "{encoded:?}");
     assert_all_arrive(raw, 500).await;
-    assert_eq!(ran.load(Ordering::Relaxed), 500);
+    assert_eq!(encoded.load(Ordering::Relaxed), 500);
 }
 
 #[tokio::test(start_paused = true)]
-async fn handlers_that_wait_are_not_polled_above_the_output_mark() {
-    let (builder, ran) = large_replies(arith().output_mark(4 * REPLY));
+async fn answers_of_handlers_that_waited_are_not_encoded_above_the_output_mark() {
+    let (builder, encoded) = large_replies(arith().output_mark(4 * REPLY));
     let raw = greedy(&builder.build().unwrap(), 500, true).await;
     tokio::time::sleep(5 * SECOND).await;
-    assert!((4..=7).contains(&ran.load(Ordering::Relaxed)), "{ran:?}");
+    assert!((4..=7).contains(&encoded.load(Ordering::Relaxed)), "{encoded:?}");
     assert_all_arrive(raw, 500).await;
 }
 
