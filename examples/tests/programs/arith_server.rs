@@ -4,10 +4,7 @@ use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::process::{Command, Stdio};
 
-use common::{ArithServer, finish, text};
-
-#[allow(dead_code, reason = "what only the other test file uses")]
-mod common;
+use crate::process::{ArithServer, finish, text};
 
 #[test]
 fn its_first_line_is_its_address_and_sigterm_ends_it_in_good_order() {

@@ -4,9 +4,7 @@ use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Write as _};
 use std::net::TcpListener;
 
-use common::{ArithServer, finish, run_client, spawn_client, text};
-
-mod common;
+use crate::process::{ArithServer, finish, run_client, spawn_client, text};
 
 #[test]
 fn answers_stand_in_the_order_of_the_lines_and_an_error_beside_its_line() {
