@@ -1,7 +1,7 @@
 //! The programs as their users run them: as processes.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -31,8 +31,7 @@ impl ArithServer {
     /// Sends SIGTERM and waits for the end.
     pub(crate) fn terminate(mut self) -> Output {
         let child = self.child.take().expect("it runs");
-        let sent = Command::new("kill").args(["-TERM", &child.id().to_string()]).status();
-        assert!(sent.expect("kill").success());
+        assert!(signal("TERM", &child.id().to_string()).expect("a shell").success());
         finish(child)
     }
 }
@@ -44,6 +43,11 @@ impl Drop for ArithServer {
             let _ = child.wait();
         }
     }
+}
+
+/// Through the shell, whose own `kill` is there also where no program of that name is.
+fn signal(name: &str, pid: &str) -> std::io::Result<ExitStatus> {
+    Command::new("sh").args(["-c", r#"kill -s "$0" "$1""#, name, pid]).status()
 }
 
 /// Waits for the end of a process, which is killed if it does not come.
@@ -60,7 +64,7 @@ pub(crate) fn finish(mut child: Child) -> Output {
     });
     if is_done.recv_timeout(LIMIT).is_err() {
         // Not reaped yet, so the id is still the child's.
-        let _ = Command::new("kill").args(["-KILL", &pid]).status();
+        let _ = signal("KILL", &pid);
         panic!("process {pid} does not end");
     }
     let status = waiter.join().expect("no panic").expect("a status");
