@@ -20,6 +20,7 @@ pub(crate) type AcceptHook = Arc<dyn Fn(&Parts, Option<SocketAddr>) -> Result<()
 /// See the methods of [`Builder`](crate::Builder), where each is documented.
 pub(crate) struct Config {
     pub(crate) path: String,
+    #[cfg(feature = "debug-page")]
     pub(crate) debug_path: Option<String>,
     pub(crate) formats: Vec<Format>,
     pub(crate) limits: Limits,
@@ -38,6 +39,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             path: DEFAULT_PATH.into(),
+            #[cfg(feature = "debug-page")]
             debug_path: None,
             formats: Format::ALL.to_vec(),
             limits: Limits::default(),
