@@ -8,10 +8,10 @@ use rpc_server::{Builder, Server};
 use tokio::io::BufReader;
 
 async fn client(builder: Builder) -> Client {
-    let server = builder.register(ArithServer::new(Calculator)).build().unwrap();
+    let server = builder.register(ArithServer::new(Calculator)).build().expect("a well-built server");
     let (near, far) = tokio::io::duplex(4096);
     tokio::spawn(async move { server.serve_connection(far).await });
-    Client::new(near).await.unwrap()
+    Client::new(near).await.expect("a handshake")
 }
 
 #[tokio::test]
