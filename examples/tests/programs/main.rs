@@ -1,0 +1,5 @@
+//! The programs, run as their users run them.
+
+mod arith_client;
+mod arith_server;
+mod process;
