@@ -20,7 +20,7 @@ use tracing::Span;
 
 use crate::config::Config;
 use crate::door::{ConnectionError, Door};
-use crate::interceptor::{Ended, Interceptor};
+use crate::interceptor::{Ended, Intercepted, Interceptor};
 use crate::listener::Listener;
 use crate::registry::{BuildError, MethodStats, Registry};
 use crate::serve::Serve;
@@ -113,20 +113,26 @@ impl fmt::Debug for Server {
 }
 
 impl Inner {
-    pub(crate) fn before(&self, cx: &Context) -> Result<(), Status> {
-        let refused = self.interceptors.iter().try_for_each(|interceptor| interceptor.before(cx));
-        refused.map_err(|status| status.with_executed(Executed::No))
+    /// Shows the call to the interceptors; what they need to see its end, if there are any.
+    pub(crate) fn before(&self, cx: &Context) -> (Option<Intercepted>, Result<(), Status>) {
+        if self.interceptors.is_empty() {
+            return (None, Ok(()));
+        }
+        let mut intercepted = Intercepted { since: Instant::now(), agreed: 0 };
+        for interceptor in &self.interceptors {
+            if let Err(status) = interceptor.before(cx) {
+                return (Some(intercepted), Err(status.with_executed(Executed::No)));
+            }
+            intercepted.agreed += 1;
+        }
+        (Some(intercepted), Ok(()))
     }
 
-    pub(crate) fn clock_if_intercepted(&self) -> Option<Instant> {
-        (!self.interceptors.is_empty()).then(Instant::now)
-    }
-
-    pub(crate) fn after(&self, cx: &Context, code: Option<Code>, since: Option<Instant>) {
-        let Some(since) = since else { return };
+    pub(crate) fn after(&self, cx: &Context, code: Option<Code>, intercepted: Option<Intercepted>) {
+        let Some(Intercepted { since, agreed }) = intercepted else { return };
         let peer = cx.peer().address;
         let ended = Ended { method: cx.method(), peer, code, elapsed: since.elapsed() };
-        self.interceptors.iter().rev().for_each(|interceptor| interceptor.after(&ended));
+        self.interceptors[..agreed].iter().rev().for_each(|interceptor| interceptor.after(&ended));
     }
 
     /// The span of a call, with OpenTelemetry's names; nothing when nobody listens.

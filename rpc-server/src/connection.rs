@@ -4,8 +4,8 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll};
-use std::time::Instant;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
 
 use rpc_core::input::Input;
 use rpc_core::{CancelReason, Peer, ProtocolError};
@@ -21,6 +21,10 @@ use crate::shutdown::Phase;
 /// Frames taken in one turn before other tasks get theirs.
 const BATCH: usize = 256;
 
+/// A client that has closed its side may be waiting for answers or be gone. Only a write tells, so
+/// it gets a Ping this often.
+const PING_INTERVAL: Duration = Duration::from_secs(30);
+
 /// Buffers larger than this are given back while the connection is idle.
 const KEPT_BUFFER: usize = 4096;
 
@@ -34,6 +38,8 @@ pub(crate) struct Connection<IO> {
     session: Session,
     server: Arc<Inner>,
     phase: Phase,
+    /// When the next Ping goes to a client that has closed its side.
+    next_ping: Option<Instant>,
     /// The client has taken nothing since then.
     stalled: Option<Instant>,
     timer: Option<(Instant, Pin<Box<Sleep>>)>,
@@ -58,6 +64,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
             session: Session::new(server.clone(), peer, max_frame),
             server,
             phase: Phase::Serving,
+            next_ping: None,
             stalled: None,
             timer: None,
         }
@@ -79,15 +86,18 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
         let server = self.server.clone();
         let mut drain = pin!(server.shutdown.drain.cancelled());
         let mut cancel = pin!(server.shutdown.cancel.cancelled());
-        // Registered once to be woken; which of them fired, the phase tells.
-        poll_fn(|cx| {
-            let _ = drain.as_mut().poll(cx);
-            let _ = cancel.as_mut().poll(cx);
-            Poll::Ready(())
-        })
-        .await;
+        let mut known: Option<Waker> = None;
         loop {
-            match poll_fn(|cx| self.poll_turn(cx)).await {
+            let turn = poll_fn(|cx| {
+                // Polled only to be woken; which of them fired, the phase tells for less.
+                if !known.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+                    let _ = drain.as_mut().poll(cx);
+                    let _ = cancel.as_mut().poll(cx);
+                    known = Some(cx.waker().clone());
+                }
+                self.poll_turn(cx)
+            });
+            match turn.await {
                 Turn::Yield => tokio::task::yield_now().await,
                 Turn::Over => {
                     crate::door::linger(&mut self.io, &mut self.session.out).await;
@@ -95,6 +105,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
                 }
                 Turn::Broken(error) => {
                     tracing::debug!(%error, "client broke the protocol");
+                    self.session.abandon();
                     self.session.blame(&error);
                     crate::door::linger(&mut self.io, &mut self.session.out).await;
                     return Err(ConnectionError::Protocol(error));
@@ -152,7 +163,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
         // The same waker for the socket and for handlers that are polled for the first time.
         let mut frames_cx = Context::from_waker(cx.waker());
         let mut take = |input: &mut Input, chunk: &[u8]| {
-            let now = now();
+            let batch = now();
             let (mut at, mut count) = (0, 0);
             let more = loop {
                 if count == most || session.out.len() >= mark {
@@ -160,12 +171,12 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
                     break !input.is_empty();
                 }
                 match input.next(chunk, &mut at)? {
-                    Some(frame) => session.receive(frame, now, &mut frames_cx)?,
+                    Some(frame) => session.receive(frame, batch, &mut frames_cx)?,
                     None => break false,
                 }
                 count += 1;
             };
-            session.end_batch(now);
+            session.end_batch(batch);
             Ok((count, more))
         };
         let taken = if self.kept {
@@ -177,6 +188,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
                 Ok(Some(taken)) => taken,
                 Ok(None) => {
                     self.reading = false;
+                    self.next_ping = Some(now() + PING_INTERVAL);
                     return Poll::Pending;
                 }
                 Err(error) => return Poll::Ready(Err(Turn::Failed(ConnectionError::Io(error)))),
@@ -206,7 +218,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<Turn> {
         loop {
             let stall_end = self.stalled.map(|since| since + self.server.config.write_timeout);
-            let Some(next) = stall_end.into_iter().chain(self.session.next_deadline()).min() else {
+            let due = [stall_end, self.next_ping, self.session.next_deadline()];
+            let Some(next) = due.into_iter().flatten().min() else {
                 self.timer = None;
                 return Poll::Pending;
             };
@@ -223,6 +236,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
                 return Poll::Ready(Turn::Failed(ConnectionError::Io(timed_out)));
             }
             self.timer = None;
+            if self.next_ping == Some(next) {
+                self.next_ping = Some(next + PING_INTERVAL);
+                self.session.ping();
+                return Poll::Ready(Turn::Yield);
+            }
             self.session.expire(next);
             // What it gave up is answered in the next turn, which its waker brings about.
         }

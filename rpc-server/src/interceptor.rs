@@ -1,7 +1,7 @@
 //! What sees every call of a server.
 
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rpc_core::{Code, Context, Status};
 
@@ -19,6 +19,15 @@ pub struct Ended<'a> {
     pub elapsed: Duration,
 }
 
+/// What is kept of a call that interceptors have seen.
+#[derive(Clone, Copy)]
+pub(crate) struct Intercepted {
+    /// When it came in.
+    pub(crate) since: Instant,
+    /// How many let it pass.
+    pub(crate) agreed: usize,
+}
+
 /// Sees every call that reaches a method: refuses, counts, times.
 ///
 /// Runs in the task of the connection, so it must not block. Interceptors run in the order in which
@@ -33,7 +42,7 @@ pub trait Interceptor: Send + Sync + 'static {
         Ok(())
     }
 
-    /// The call is over. Not called for calls whose connection was lost.
+    /// The call is over; called once for each `before` that agreed, unless the connection was lost.
     fn after(&self, call: &Ended<'_>) {
         let _ = call;
     }

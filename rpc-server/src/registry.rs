@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use rpc_core::message::MAX_NAME;
 use rpc_core::service::split_name;
@@ -41,6 +41,9 @@ pub enum BuildError {
     Limits(#[from] rpc_core::handshake::LimitOutOfRange),
 }
 
+/// See [`Entry::strike`].
+const STRIKES: u32 = 3;
+
 /// A registered method and what was counted of it.
 pub(crate) struct Entry {
     pub(crate) name: Arc<str>,
@@ -48,21 +51,22 @@ pub(crate) struct Entry {
     calls: AtomicU64,
     errors: AtomicU64,
     waiting: AtomicU64,
-    /// Seen computing for too long: its handlers get tasks of their own from then on.
-    slow: AtomicBool,
+    /// How often it was seen computing for too long. Once may be the scheduler's doing; after
+    /// [`STRIKES`] its handlers get tasks of their own.
+    strikes: AtomicU32,
 }
 
 impl Entry {
     pub(crate) fn runs(&self) -> Execution {
         match self.method.runs() {
-            Execution::Inline if self.slow.load(Relaxed) => Execution::Spawn,
+            Execution::Inline if self.strikes.load(Relaxed) >= STRIKES => Execution::Spawn,
             runs => runs,
         }
     }
 
-    /// True for the one that noticed first.
-    pub(crate) fn mark_slow(&self) -> bool {
-        !self.slow.swap(true, Relaxed)
+    /// It computed for too long. True for the time that was one too many.
+    pub(crate) fn strike(&self) -> bool {
+        self.strikes.fetch_add(1, Relaxed) + 1 == STRIKES
     }
 
     pub(crate) fn count_start(&self) {
@@ -137,7 +141,7 @@ impl Registry {
             calls: AtomicU64::new(0),
             errors: AtomicU64::new(0),
             waiting: AtomicU64::new(0),
-            slow: AtomicBool::new(false),
+            strikes: AtomicU32::new(0),
             method,
         };
         methods.insert(entry.method.name().into(), Arc::new(entry));

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use rpc_core::frame::Frame;
+use rpc_core::frame::{Frame, Kind};
 use rpc_core::lane::{Ended as Answered, Lane, put_status};
 use rpc_core::message::{GoAway, GoAwayReason, Method};
 use rpc_core::output::Output;
@@ -152,8 +152,8 @@ impl Session {
         let deadline = time_left.and_then(|left| now.checked_add(left));
         let context = lane.open(id, deadline, metadata);
         let span = self.server.span(context);
-        let since = self.server.clock_if_intercepted();
-        let begun = self.server.before(context).and_then(|()| span.in_scope(|| lane.begin(body)));
+        let (intercepted, allowed) = self.server.before(context);
+        let begun = allowed.and_then(|()| span.in_scope(|| lane.begin(body)));
         let execution = entry.runs();
         let over = match begun {
             Ok(()) => execution == Execution::Inline && self.poll_timed(entry, &span, lane, cx).is_ready(),
@@ -164,14 +164,14 @@ impl Session {
         };
         if over {
             let answered = lane.reply(self.limit, &mut self.out);
-            self.server.after(lane.context(), answered.code, since);
+            self.server.after(lane.context(), answered.code, intercepted);
             self.calls.end();
             return conclude(entry, &span, answered);
         }
         let reserved = Reserved::new(self.server.memory.clone(), bytes);
         let context = lane.context().clone();
         let record =
-            Record { entry: entry.clone(), context: context.clone(), since, span, _reserved: reserved };
+            Record { entry: entry.clone(), context: context.clone(), intercepted, span, _reserved: reserved };
         let waiting = Waiting::new(lane.detach(), execution, record);
         if let Some(deadline) = deadline {
             self.deadlines.insert((deadline, id));
@@ -198,7 +198,7 @@ impl Session {
         let before = Instant::now();
         let polled = span.in_scope(|| lane.poll(cx));
         let took = before.elapsed();
-        if took > SLOW && entry.mark_slow() {
+        if took > SLOW && entry.strike() {
             tracing::warn!(
                 method = &*entry.name,
                 ?took,
@@ -246,7 +246,7 @@ impl Session {
                 _ => self.server.shutdown.count_finished(),
             }
         }
-        self.server.after(&record.context, answered.code, record.since);
+        self.server.after(&record.context, answered.code, record.intercepted);
         conclude(&record.entry, &record.span, answered);
     }
 
@@ -267,6 +267,11 @@ impl Session {
         self.contexts.values().for_each(|context| context.cancel(reason));
     }
 
+    /// Drops the handlers: their answers are not wanted any more.
+    pub(crate) fn abandon(&mut self) {
+        self.waiting.clear();
+    }
+
     /// Tells the client to make no new calls.
     pub(crate) fn drain(&mut self) {
         if !self.calls.is_going_away() {
@@ -278,6 +283,11 @@ impl Session {
     /// Whether no new calls are taken.
     pub(crate) fn is_draining(&self) -> bool {
         self.calls.is_going_away()
+    }
+
+    /// Asks whether somebody is there; the answer does not matter, a failing write does.
+    pub(crate) fn ping(&mut self) {
+        self.out.put(Kind::Ping, 0, CallId::NONE, &[]);
     }
 
     /// Tells the client what it did wrong.

@@ -6,7 +6,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context as TaskContext, Poll, ready};
-use std::time::Instant;
 
 use rpc_core::context::Cancelled;
 use rpc_core::lane::Running;
@@ -15,14 +14,14 @@ use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tracing::Span;
 
+use crate::interceptor::Intercepted;
 use crate::registry::Entry;
 
 /// What is kept of a call besides its handler.
 pub(crate) struct Record {
     pub(crate) entry: Arc<Entry>,
     pub(crate) context: Context,
-    /// When it came in; known only if an interceptor wants to know.
-    pub(crate) since: Option<Instant>,
+    pub(crate) intercepted: Option<Intercepted>,
     pub(crate) span: Span,
     pub(crate) _reserved: Reserved,
 }
