@@ -17,7 +17,8 @@ use crate::orchestrate::Plan;
 
 const USAGE: &str = "\
 compare [--rounds N] [--seconds N] [--case NAME].. [--subject NAME].. [--json FILE]
-        [--no-pin] [--runtime current|multi] [--wait SECONDS] [--syscalls]
+        [--no-pin] [--runtime current|multi] [--wait SECONDS] [--tries N]
+        [--syscalls]
 compare serve SUBJECT [--listen ADDRESS] [--runtime current|multi]
 compare drive SUBJECT ADDRESS --case NAME [--seconds N] [--runtime current|multi]
 
@@ -74,6 +75,7 @@ fn main() -> Result<()> {
             Long("no-pin") => plan.pin = false,
             Long("runtime") => runtime = Some(flavour(&parser.value()?.string()?)?),
             Long("wait") => plan.wait = parser.value()?.parse()?,
+            Long("tries") => plan.tries = parser.value()?.parse()?,
             Long("syscalls") => plan.syscalls = true,
             Long("listen") => listen = parser.value()?.string()?,
             Short('h') | Long("help") => {
