@@ -19,8 +19,8 @@ use crate::shared::{Demand, Shared};
 /// What is left to say to a server that does not listen is dropped after this.
 const FAREWELL: Duration = Duration::from_secs(1);
 
-/// Buffers larger than this are given back while the connection is idle.
-const KEPT_BUFFER: usize = 4096;
+/// A larger input buffer is given back while the connection is idle.
+const KEPT_INPUT: usize = 4096;
 
 pub(crate) struct Connection<IO> {
     io: IO,
@@ -91,6 +91,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
                     if in_flight > 1 {
                         tokio::task::yield_now().await;
                     }
+                    rpc_io::lend_buffer(&mut self.writing);
                     self.shared.take_output(&mut self.writing);
                 }
             }
@@ -106,7 +107,10 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
             }
         }
         let can_write = match rpc_io::poll_send(&mut self.io, cx, &mut self.writing) {
-            Poll::Ready(Ok(())) => true,
+            Poll::Ready(Ok(())) => {
+                rpc_io::reclaim_buffer(&mut self.writing);
+                true
+            }
             Poll::Ready(Err(error)) => return Poll::Ready(Turn::Over(Lost::Io(Arc::new(error)))),
             Poll::Pending => false,
         };
@@ -118,8 +122,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
             }
             Demand::Nothing(_) => {}
         }
-        self.writing.shrink(KEPT_BUFFER);
-        self.input.shrink(KEPT_BUFFER);
+        self.input.shrink(KEPT_INPUT);
         Poll::Pending
     }
 

@@ -33,6 +33,8 @@ pub struct Calls {
     limits: Limits,
     counter: u64,
     names: HashMap<Box<str>, u16>,
+    /// The name used last: most calls go on with it, and a comparison is cheaper than a hash.
+    last_name: (Box<str>, u16),
     slots: Vec<Slot>,
     free: Vec<u16>,
     in_flight: u32,
@@ -98,6 +100,7 @@ impl Calls {
             limits,
             counter: 0,
             names: HashMap::new(),
+            last_name: Default::default(),
             slots: Vec::new(),
             free: Vec::new(),
             in_flight: 0,
@@ -175,8 +178,12 @@ impl Calls {
         Ok(id)
     }
 
-    fn index_of(&self, method: &str) -> Result<(u16, bool), OpenError> {
-        if let Some(index) = self.names.get(method) {
+    fn index_of(&mut self, method: &str) -> Result<(u16, bool), OpenError> {
+        if *self.last_name.0 == *method && self.last_name.1 != 0 {
+            return Ok((self.last_name.1, false));
+        }
+        if let Some((name, index)) = self.names.get_key_value(method) {
+            self.last_name = (name.clone(), *index);
             return Ok((*index, false));
         }
         if method.len() > usize::from(u8::MAX) {

@@ -151,7 +151,9 @@ impl Input {
             return None;
         }
         self.keep(&[]);
-        let room = missing.min(self.tail.len().max(GROWTH));
+        let room = self.tail.len().max(GROWTH);
+        // The last bytes of a frame are not worth a read of their own.
+        let room = if missing <= room + GROWTH { missing } else { room };
         self.tail.reserve_exact(room);
         Some((&mut self.tail, room))
     }

@@ -133,10 +133,17 @@ impl Output {
         self.tail.capacity()
     }
 
-    /// Lets go of memory beyond `keep` bytes while nothing waits.
-    pub fn shrink(&mut self, keep: usize) {
-        if self.is_empty() && self.tail.capacity() > keep {
-            self.tail = Vec::new();
+    /// Hands out the memory for small frames while nothing waits, for others to use meanwhile.
+    #[must_use]
+    pub fn give_buffer(&mut self) -> Vec<u8> {
+        if self.is_empty() { std::mem::take(&mut self.tail) } else { Vec::new() }
+    }
+
+    /// Takes memory for small frames; its content is forgotten.
+    pub fn take_buffer(&mut self, mut buffer: Vec<u8>) {
+        if self.tail.is_empty() && self.tail.capacity() < buffer.capacity() {
+            buffer.clear();
+            self.tail = buffer;
         }
     }
 

@@ -30,10 +30,11 @@ pub use tcp::TcpOptions;
 thread_local! {
     static READ: Cell<Option<Box<[u8]>>> = const { Cell::new(None) };
     static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+    static OUTPUT: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
-/// Larger scratch buffers are given back to the allocator.
-const KEPT_SCRATCH: usize = 64 * 1024;
+/// Larger buffers are given back to the allocator.
+const KEPT: usize = 64 * 1024;
 
 /// Runs `f` with this thread's empty buffer. Code that comes back here while it is in use finds
 /// another one.
@@ -41,10 +42,26 @@ pub fn with_scratch<T>(f: impl FnOnce(&mut Vec<u8>) -> T) -> T {
     let mut buffer = SCRATCH.take();
     buffer.clear();
     let result = f(&mut buffer);
-    if buffer.capacity() <= KEPT_SCRATCH {
+    if buffer.capacity() <= KEPT {
         SCRATCH.set(buffer);
     }
     result
+}
+
+/// Lends this thread's output buffer to a connection that has none.
+pub fn lend_buffer(out: &mut Output) {
+    if out.capacity() == 0 {
+        out.take_buffer(OUTPUT.take());
+    }
+}
+
+/// Takes the buffer back from a connection that has nothing to write, so that it holds no memory
+/// while it is idle, and allocates none when it is not.
+pub fn reclaim_buffer(out: &mut Output) {
+    let buffer = out.give_buffer();
+    if (1..=KEPT).contains(&buffer.capacity()) {
+        OUTPUT.set(buffer);
+    }
 }
 
 /// Reads once and hands the bytes to `take` together with `input`: whole frames lie in the slice,

@@ -25,8 +25,8 @@ const BATCH: usize = 256;
 /// it gets a Ping this often.
 const PING_INTERVAL: Duration = Duration::from_secs(30);
 
-/// Buffers larger than this are given back while the connection is idle.
-const KEPT_BUFFER: usize = 4096;
+/// A larger input buffer is given back while the connection is idle.
+const KEPT_INPUT: usize = 4096;
 
 pub(crate) struct Connection<IO> {
     io: IO,
@@ -117,6 +117,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
 
     fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Turn> {
         self.follow_phase();
+        rpc_io::lend_buffer(&mut self.session.out);
         let mark = self.server.config.output_mark;
         let mut taken = 0;
         loop {
@@ -150,8 +151,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
             if !self.kept && (!self.reading || self.session.is_draining()) {
                 return Poll::Ready(Turn::Over);
             }
-            self.session.out.shrink(KEPT_BUFFER);
-            self.input.shrink(KEPT_BUFFER);
+            rpc_io::reclaim_buffer(&mut self.session.out);
+            self.input.shrink(KEPT_INPUT);
         }
         self.poll_timer(cx)
     }

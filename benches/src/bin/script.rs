@@ -126,7 +126,7 @@ impl Client {
         }
         self.woken.drain(..).for_each(Waker::wake);
         for id in self.open.drain(..) {
-            let polled = self.calls.poll(id, Waker::noop(), &mut self.answer);
+            let polled = self.calls.poll(id, Waker::noop(), &mut self.answer, &mut None);
             let Poll::Ready(Outcome::Response { large, .. }) = polled else { bail!("no answer to {id}") };
             let body = large.map_or(Body::Borrowed(&self.answer), Body::Owned);
             match self.class {

@@ -9,7 +9,7 @@ use crate::metadata::Metadata;
 use crate::status::{Executed, Status};
 
 /// A slot keeps the buffer of its last answer when it is no larger than this.
-pub(super) const KEPT_BUFFER: usize = 1024;
+pub(super) const KEPT_BUFFER: usize = 8 * 1024;
 
 #[derive(Debug)]
 pub(super) struct Slot {
