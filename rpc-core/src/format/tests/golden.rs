@@ -141,5 +141,7 @@ fn json() {
     golden(Shape::Tuple(9, "z".to_owned()), r#"{"Tuple":[9,"z"]}"#);
     golden(Bytes::from_static(&[1, 255]), "[1,255]");
     golden(BTreeMap::from([(1u8, Marker)]), r#"{"1":null}"#);
+    // The last digit is lost by parsers that round in a hurry.
+    golden(5.4630387717207806e-58f64, "5.4630387717207806e-58");
     golden(u128::MAX, "340282366920938463463374607431768211455");
 }

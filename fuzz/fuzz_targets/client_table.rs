@@ -1,0 +1,342 @@
+//! The client's table against a server that sends what it likes: every call ends once, and is counted
+//! until then.
+
+#![no_main]
+
+use std::collections::BTreeMap;
+use std::task::{Poll, Waker};
+use std::time::{Duration, Instant};
+
+use arbitrary::Arbitrary;
+use bytes::Bytes;
+use libfuzzer_sys::fuzz_target;
+use rpc_core::client::{Calls, Event, OpenError, Outcome, RequestHead};
+use rpc_core::frame::{Frame, Kind};
+use rpc_core::input;
+use rpc_core::output::Output;
+use rpc_core::{Body, CallId, Executed, Limits, Metadata};
+use rpc_fuzz::{Script, WildFrame};
+
+/// The most calls in flight, how many bytes were written when the connection ends, and what happens before.
+type Input = (u8, u16, Script<Step>);
+
+#[derive(Arbitrary, Debug)]
+enum Step {
+    Open {
+        method: u8,
+        body: u8,
+        shared: bool,
+        waker: bool,
+        micros: Option<u64>,
+        metadata: bool,
+    },
+    Poll(u8),
+    Abandon(u8),
+    /// A well-formed answer to a call that waits for one.
+    Answer {
+        which: u8,
+        large: bool,
+        body: Vec<u8>,
+    },
+    Frame(WildFrame),
+    GoAway {
+        back: u8,
+    },
+    AnswerPing,
+    Wait {
+        millis: u16,
+    },
+    Write {
+        bytes: u16,
+    },
+    CancelAll,
+}
+
+/// What the table must say of a call that was opened.
+#[derive(Debug)]
+struct Call {
+    /// Where its request ends in the stream.
+    end: u64,
+    /// Somebody waits for it.
+    waited_for: bool,
+    /// Somebody left a waker that was not woken.
+    waker: bool,
+    ending: Option<Ending>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Ending {
+    /// With a Response; its body, where the frame had nothing else in it.
+    Response(Option<Vec<u8>>),
+    Status,
+    Lost(Executed),
+}
+
+struct Table {
+    calls: Calls,
+    limit: u32,
+    model: BTreeMap<CallId, Call>,
+    last: CallId,
+    going_away: Option<CallId>,
+    out: Output,
+    /// Bytes that left `out`, and all of them, to be read as frames in the end.
+    sent: u64,
+    wire: Vec<u8>,
+    now: Instant,
+}
+
+fuzz_target!(|input: Input| {
+    let (max_calls, written, Script(steps)) = input;
+    let mut table = Table::new(u32::from(max_calls % 6) + 1);
+    for step in steps {
+        if !table.step(step) {
+            break;
+        }
+    }
+    // Whether or not the server broke the protocol: the connection ends here.
+    table.disconnect(u64::from(written).min(table.sent + table.out.len() as u64));
+    table.take_all();
+    table.check_wire();
+});
+
+impl Table {
+    fn new(limit: u32) -> Self {
+        Self {
+            calls: Calls::new(Limits { max_calls: limit, ..Limits::default() }),
+            limit,
+            model: BTreeMap::new(),
+            last: CallId::NONE,
+            going_away: None,
+            out: Output::default(),
+            sent: 0,
+            wire: Vec::new(),
+            now: Instant::now(),
+        }
+    }
+
+    /// False once the server broke the protocol.
+    fn step(&mut self, step: Step) -> bool {
+        let mut fine = true;
+        match step {
+            Step::Open { method, body, shared, waker, micros, metadata } => {
+                self.open(method, body, shared, waker, micros, metadata);
+            }
+            Step::Poll(which) => {
+                if let Some(id) = self.pick(which, |call| call.waited_for) {
+                    self.poll(id);
+                }
+            }
+            Step::Abandon(which) => {
+                if let Some(id) = self.pick(which, |_| true) {
+                    self.abandon(id);
+                }
+            }
+            Step::Answer { which, large, body } => {
+                if let Some(id) = self.pick(which, |call| call.ending.is_none()) {
+                    let body = if large { Body::Owned(Bytes::from(body)) } else { Body::Borrowed(&body) };
+                    let frame = Frame { kind: Kind::Response, flags: 0, id, body };
+                    assert!(self.receive(frame), "an answer to {id} is no breach");
+                }
+            }
+            Step::Frame(wild) => {
+                let known: Vec<_> = self.model.keys().copied().collect();
+                fine = self.receive(wild.frame(&known, &mut Vec::new()));
+            }
+            Step::GoAway { back } => {
+                let counter = self.last.counter().saturating_sub(back.into());
+                let id = CallId::client(counter, u16::MAX);
+                fine = self.receive(Frame { kind: Kind::GoAway, flags: 0, id, body: Body::Borrowed(b"\0") });
+            }
+            Step::AnswerPing => {
+                let (owed, before) = (self.calls.owes_pong(), self.out.len());
+                self.calls.answer_ping(&mut self.out);
+                assert_eq!(self.out.len() > before, owed);
+                assert!(!self.calls.owes_pong());
+            }
+            Step::Wait { millis } => self.now += Duration::from_millis(millis.into()),
+            Step::Write { bytes } => self.write(bytes.into()),
+            Step::CancelAll => {
+                let mut woken = Vec::new();
+                self.calls.cancel_all(&mut self.out, &mut woken);
+                self.end_all(&woken, |_, _| Some(Executed::Maybe));
+            }
+        }
+        self.check();
+        fine
+    }
+
+    fn open(&mut self, method: u8, body: u8, shared: bool, waker: bool, micros: Option<u64>, meta: bool) {
+        let mut metadata = Metadata::new();
+        if meta {
+            metadata.insert("key", [body]).expect("a small pair");
+        }
+        // The longest of these names does not fit its field.
+        let method = "A.".to_owned() + &"m".repeat(method.into());
+        let head = RequestHead {
+            method: &method,
+            time_left: micros.map(Duration::from_micros),
+            metadata: &metadata,
+        };
+        let body = vec![body; body.into()];
+        let shared = shared.then(|| Bytes::from_static(b"shared"));
+        let (before, room) = (self.out.len(), self.calls.has_room());
+        let given = waker.then(|| Waker::noop().clone());
+        match self.calls.open(head, &body, shared, given, &mut self.out, self.sent) {
+            Ok(id) => {
+                assert!(room && self.going_away.is_none());
+                assert!(id > self.last && id.counter() == self.last.counter() + 1 && id.is_client());
+                let taken = self.model.iter().any(|(other, call)| {
+                    other.slot() == id.slot() && (call.ending.is_none() || call.waited_for)
+                });
+                assert!(!taken, "the slot of {id} is taken");
+                self.last = id;
+                let end = self.sent + self.out.len() as u64;
+                self.model.insert(id, Call { end, waited_for: true, waker, ending: None });
+            }
+            Err(error) => {
+                assert_eq!(self.out.len(), before, "what was not opened leaves no trace");
+                match error {
+                    OpenError::GoingAway => assert!(self.going_away.is_some()),
+                    OpenError::Full => assert!(!room),
+                    OpenError::NameTooLong => assert!(method.len() > 255),
+                    other => panic!("{other}"),
+                }
+            }
+        }
+    }
+
+    fn poll(&mut self, id: CallId) {
+        let (mut buffer, mut replaced) = (Vec::new(), None);
+        let polled = self.calls.poll(id, Waker::noop(), &mut buffer, &mut replaced);
+        let call = self.model.get_mut(&id).expect("was opened");
+        let Poll::Ready(outcome) = polled else {
+            assert_eq!(call.ending, None, "{id} has ended");
+            call.waker = true;
+            return;
+        };
+        call.waited_for = false;
+        let ending = call.ending.as_ref().unwrap_or_else(|| panic!("{id} has not ended"));
+        match (outcome, ending) {
+            (Outcome::Response { large, .. }, Ending::Response(expected)) => {
+                let body = large.as_deref().unwrap_or(&buffer);
+                assert!(expected.as_ref().is_none_or(|expected| body == expected), "another call's answer");
+            }
+            (Outcome::Status(_), Ending::Status) => {}
+            (Outcome::Lost(executed), Ending::Lost(expected)) => assert_eq!(executed, *expected),
+            (outcome, expected) => panic!("{outcome:?} instead of {expected:?}"),
+        }
+    }
+
+    fn abandon(&mut self, id: CallId) {
+        let before = self.out.len();
+        let waker = self.calls.abandon(id, &mut self.out);
+        let call = self.model.get_mut(&id).expect("was opened");
+        assert_eq!(waker.is_some(), std::mem::take(&mut call.waker));
+        let cancelled = self.out.len() > before;
+        assert_eq!(cancelled, call.waited_for && call.ending.is_none(), "one Cancel for each open call");
+        call.waited_for = false;
+    }
+
+    fn receive(&mut self, frame: Frame<'_>) -> bool {
+        let Frame { kind, flags, id, .. } = frame;
+        let body = frame.body.as_slice().to_vec();
+        let mut woken = Vec::new();
+        let event = match self.calls.receive(frame, self.now, &mut woken) {
+            Ok(event) => event,
+            Err(_) => {
+                assert!(woken.is_empty(), "a breach ends no call");
+                return false;
+            }
+        };
+        match (kind, event) {
+            (Kind::Response | Kind::Status, Event::Nothing) => {
+                let call = self.model.get_mut(&id).expect("only an opened call is answered");
+                assert_eq!(call.ending, None, "{id} ended twice");
+                call.ending = Some(match kind {
+                    Kind::Response => Ending::Response((flags == 0).then_some(body)),
+                    _ => Ending::Status,
+                });
+                assert_eq!(woken.len(), usize::from(std::mem::take(&mut call.waker)));
+            }
+            (Kind::GoAway, Event::GoAway(_)) => {
+                assert!(self.going_away.is_none_or(|before| id <= before), "a GoAway grew");
+                self.going_away = Some(id);
+                self.end_all(&woken, |other, _| (other > id).then_some(Executed::No));
+            }
+            (Kind::Pong, Event::Pong(token)) => assert_eq!(token, id.to_wire()),
+            (Kind::Ping, Event::Nothing) => assert!(self.calls.owes_pong()),
+            (kind, event) => panic!("{kind:?} was taken as {event:?}"),
+        }
+        true
+    }
+
+    fn end_all(&mut self, woken: &[Waker], verdict: impl Fn(CallId, &Call) -> Option<Executed>) {
+        let mut wakers = 0;
+        for (id, call) in &mut self.model {
+            if call.ending.is_none()
+                && let Some(executed) = verdict(*id, call)
+            {
+                call.ending = Some(Ending::Lost(executed));
+                wakers += usize::from(std::mem::take(&mut call.waker));
+            }
+        }
+        assert_eq!(woken.len(), wakers, "each is woken once");
+    }
+
+    fn disconnect(&mut self, written: u64) {
+        let mut woken = Vec::new();
+        self.calls.disconnect(written, &mut woken);
+        self.end_all(&woken, |_, call| Some(if call.end > written { Executed::No } else { Executed::Maybe }));
+        self.check();
+        assert_eq!(self.calls.in_flight(), 0);
+    }
+
+    fn take_all(&mut self) {
+        while let Some(id) = self.pick(0, |call| call.waited_for) {
+            self.poll(id);
+            assert!(!self.model[&id].waited_for, "{id} never ended");
+        }
+    }
+
+    fn check(&self) {
+        let open = self.model.values().filter(|call| call.ending.is_none()).count();
+        assert_eq!(self.calls.in_flight() as usize, open);
+        assert!(open as u32 <= self.limit);
+        assert_eq!(self.calls.is_going_away(), self.going_away.is_some());
+    }
+
+    fn write(&mut self, count: usize) {
+        let bytes = self.out.to_vec();
+        let count = count.min(bytes.len());
+        self.wire.extend_from_slice(&bytes[..count]);
+        self.out.advance(count);
+        self.sent += count as u64;
+    }
+
+    /// Everything that was sent is frames, with ids that grow and one Cancel for a call at most.
+    fn check_wire(&mut self) {
+        self.write(usize::MAX);
+        let (mut input, mut at, mut last) = (input::Input::new(u32::MAX), 0, CallId::NONE);
+        let mut cancelled = Vec::new();
+        while let Some(frame) = input.next(&self.wire, &mut at).expect("the client writes frames") {
+            match frame.kind {
+                Kind::Request => {
+                    assert!(frame.id > last && self.model.contains_key(&frame.id));
+                    last = frame.id;
+                }
+                Kind::Cancel => {
+                    assert!(frame.id <= last && !cancelled.contains(&frame.id));
+                    cancelled.push(frame.id);
+                }
+                kind => assert_eq!(kind, Kind::Pong),
+            }
+        }
+        assert!(input.is_empty());
+        assert_eq!(last, self.last);
+    }
+
+    fn pick(&self, which: u8, fits: impl Fn(&Call) -> bool) -> Option<CallId> {
+        let ids: Vec<_> = self.model.iter().filter(|(_, call)| fits(call)).map(|(id, _)| *id).collect();
+        (!ids.is_empty()).then(|| ids[usize::from(which) % ids.len()])
+    }
+}

@@ -1,0 +1,129 @@
+//! Heads in any slices: the outcome is that of the whole, and a refusal is an answer that its client reads.
+//!
+//! The first two bytes of the input say how the rest is sliced; the third, when it is not 0, is the limit
+//! of the head in units of 8 bytes.
+
+#![no_main]
+
+use http::StatusCode;
+use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
+use libfuzzer_sys::fuzz_target;
+use rpc_core::Format;
+use rpc_core::handshake::{
+    AnswerError, DEFAULT_PATH, HeadBuffer, HeadTooLarge, MAX_HEAD, Refusal, check_first_bytes, check_limits,
+    negotiate, parse_answer, parse_request, write_acceptance,
+};
+use rpc_fuzz::Slicing;
+
+fuzz_target!(|data: &[u8]| {
+    let Some((&[first, second, limit], bytes)) = data.split_first_chunk() else { return };
+    let slicing = Slicing { sizes: [first, second], ..Slicing::WHOLE };
+    let limit = if limit == 0 { MAX_HEAD } else { usize::from(limit) * 8 };
+
+    let whole = find(bytes, limit, &Slicing::WHOLE);
+    assert_eq!(whole, find(bytes, limit, &slicing), "slices change where the head ends");
+    first_bytes(bytes);
+    match whole {
+        Ok(Some(head)) => {
+            request(&head);
+            answer(&head);
+        }
+        Ok(None) => assert!(bytes.len() <= limit),
+        Err(error) => refusal(&Refusal::from(error)),
+    }
+});
+
+/// The head, once it is whole; what is left must be the bytes behind it.
+fn find(bytes: &[u8], limit: usize, slicing: &Slicing) -> Result<Option<Vec<u8>>, HeadTooLarge> {
+    let mut buffer = HeadBuffer::new(limit);
+    let mut arrived = 0;
+    for slice in slicing.slices(bytes) {
+        arrived += slice.len();
+        match buffer.push(slice) {
+            Ok(None) => assert_eq!(buffer.bytes(), &bytes[..arrived]),
+            Ok(Some(whole)) => {
+                assert!(whole.head.len() <= limit && buffer.is_empty());
+                assert_eq!(whole.head, &bytes[..arrived - whole.rest.len()]);
+                return Ok(Some(whole.head));
+            }
+            Err(error) => {
+                assert!(buffer.push(b"\n\n").is_err(), "too large stays too large");
+                return Err(error);
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// What a few bytes showed to be no HTTP does not become HTTP with more of them.
+fn first_bytes(bytes: &[u8]) {
+    let whole = check_first_bytes(bytes);
+    for len in 0..bytes.len().min(8) {
+        let start = check_first_bytes(&bytes[..len]);
+        if start.is_err() || len >= 5 {
+            assert_eq!(start.is_err(), whole.is_err(), "{len} bytes say otherwise than all");
+        }
+    }
+}
+
+fn request(head: &[u8]) {
+    let parts = match parse_request(head) {
+        Ok(parts) => parts,
+        Err(refused) => return refusal(&refused),
+    };
+    for formats in [&[Format::Bincode][..], &[Format::Json], Format::ALL] {
+        match negotiate(&parts, DEFAULT_PATH, formats) {
+            Ok(terms) => {
+                assert!(formats.contains(&terms.format));
+                check_limits(terms.limits).expect("limits were checked");
+                let mut out = Vec::new();
+                write_acceptance(terms.format, terms.limits, &mut out);
+                let read = parse_answer(&out, formats).expect("an acceptance reads back");
+                assert_eq!(read, terms);
+            }
+            Err(refused) => refusal(&refused),
+        }
+    }
+}
+
+fn answer(head: &[u8]) {
+    match parse_answer(head, &[Format::Bincode]) {
+        Ok(terms) => {
+            assert_eq!(terms.format, Format::Bincode);
+            check_limits(terms.limits).expect("limits were checked");
+        }
+        Err(error) => {
+            if let AnswerError::Refused(refused) = &error {
+                assert!(!refused.status().is_success());
+            }
+            let text = error.to_string();
+            assert!(!text.contains(char::is_control) && text.len() < 2048, "not fit for a log: {text:?}");
+        }
+    }
+}
+
+/// A refusal on the wire: HTTP/1.0, complete, closing, and read by a client as what it is.
+fn refusal(refused: &Refusal) {
+    let mut out = Vec::new();
+    refused.write(false, &mut out);
+    let whole = HeadBuffer::new(usize::MAX).push(&out).expect("no limit").expect("the head is whole");
+    let mut head_only = Vec::new();
+    refused.write(true, &mut head_only);
+    assert_eq!(head_only, whole.head);
+
+    let mut lines = [httparse::EMPTY_HEADER; 16];
+    let mut parsed = httparse::Response::new(&mut lines);
+    assert_eq!(parsed.parse(&whole.head), Ok(httparse::Status::Complete(whole.head.len())));
+    assert_eq!(parsed.version, Some(0));
+
+    let Err(AnswerError::Refused(mut read)) = parse_answer(&whole.head, Format::ALL) else {
+        panic!("a refusal is read as something else: {refused}")
+    };
+    assert_eq!(read.status(), refused.status());
+    assert!(read.status() >= StatusCode::BAD_REQUEST, "the core refuses with a client or server error");
+    assert_eq!(read.headers()[CONTENT_LENGTH], whole.rest.len().to_string());
+    assert_eq!(read.headers()[CONNECTION], "close");
+    assert!(!read.headers().contains_key(TRANSFER_ENCODING));
+    read.read_body(whole.rest);
+    assert_eq!(read.message(), refused.message(), "the text arrives as it was written");
+}

@@ -1,0 +1,263 @@
+//! The server's table against a client that sends what it likes: it admits in order, within the limit,
+//! and counts what it admitted.
+
+#![no_main]
+
+use std::time::{Duration, Instant};
+
+use arbitrary::Arbitrary;
+use libfuzzer_sys::fuzz_target;
+use rpc_core::frame::{Frame, Kind, flags};
+use rpc_core::input;
+use rpc_core::message::{GoAway, GoAwayReason, MAX_METHODS, Method};
+use rpc_core::output::Output;
+use rpc_core::server::{Admission, Calls, Event};
+use rpc_core::{Body, CallId, Executed, Limits, ProtocolError};
+use rpc_fuzz::{Script, WildFrame};
+
+#[derive(Arbitrary, Debug)]
+enum Step {
+    /// A request that an honest client could send.
+    Request {
+        gap: u8,
+        slot: u16,
+        method: Name,
+        micros: Option<u64>,
+        more: bool,
+        args: Vec<u8>,
+    },
+    /// As many of them, each with a name of its own, and too late to be admitted.
+    Introduce {
+        count: u8,
+    },
+    Frame(WildFrame),
+    End,
+    GoAway,
+    AnswerPing,
+    Wait {
+        millis: u16,
+    },
+}
+
+#[derive(Arbitrary, Clone, Copy, Debug)]
+enum Name {
+    New,
+    Once,
+    Known(u16),
+}
+
+struct Table {
+    calls: Calls,
+    limit: u32,
+    last: CallId,
+    methods: u16,
+    admitted: u32,
+    ended: u32,
+    /// Refusals for the limit since the last request that met none.
+    refused: u32,
+    going_away: Option<CallId>,
+    out: Output,
+    now: Instant,
+}
+
+/// The most calls in flight, and what happens.
+type Input = (u8, Script<Step>);
+
+fuzz_target!(|input: Input| {
+    let (max_calls, Script(steps)) = input;
+    let mut table = Table::new(u32::from(max_calls % 6) + 1);
+    if steps.into_iter().any(|step| table.step(step).is_err()) {
+        // The caller says why it closes, and lets the handlers finish.
+        table.go_away();
+    }
+    while table.calls.in_flight() > 0 {
+        table.end();
+    }
+    table.check();
+    assert_eq!(table.admitted, table.ended);
+    table.check_wire();
+});
+
+impl Table {
+    fn new(limit: u32) -> Self {
+        Self {
+            calls: Calls::new(Limits { max_calls: limit, ..Limits::default() }),
+            limit,
+            last: CallId::NONE,
+            methods: 0,
+            admitted: 0,
+            ended: 0,
+            refused: 0,
+            going_away: None,
+            out: Output::default(),
+            now: Instant::now(),
+        }
+    }
+
+    fn step(&mut self, step: Step) -> Result<(), ProtocolError> {
+        match step {
+            Step::Request { gap, slot, method, micros, more, args } => {
+                self.honest(gap, slot, method, micros, more, &args)?;
+            }
+            Step::Introduce { count } => {
+                for slot in 0..count.into() {
+                    self.honest(0, slot, Name::New, Some(0), false, b"")?;
+                }
+            }
+            Step::Frame(wild) => {
+                let (next, mut buffer) = (CallId::client(self.last.counter() + 1, 0), Vec::new());
+                self.receive(wild.frame(&[next, self.last, CallId::NONE], &mut buffer))?;
+            }
+            Step::End if self.calls.in_flight() > 0 => self.end(),
+            Step::End => {}
+            Step::GoAway => self.go_away(),
+            Step::AnswerPing => {
+                self.calls.answer_ping(&mut self.out);
+                let before = self.out.len();
+                self.calls.answer_ping(&mut self.out);
+                assert_eq!(self.out.len(), before, "one Pong for all Pings");
+            }
+            Step::Wait { millis } => self.now += Duration::from_millis(millis.into()),
+        }
+        self.check();
+        Ok(())
+    }
+
+    fn honest(
+        &mut self,
+        gap: u8,
+        slot: u16,
+        method: Name,
+        micros: Option<u64>,
+        more: bool,
+        args: &[u8],
+    ) -> Result<(), ProtocolError> {
+        // After a wild request of the highest id there is none left.
+        let counter = self.last.counter() + 1 + u64::from(gap);
+        if counter > rpc_core::call_id::MAX_COUNTER {
+            return Ok(());
+        }
+        let (mut body, mut flags) = (Vec::new(), 0);
+        let index = match method {
+            Name::Known(index) if self.methods > 0 => index % self.methods + 1,
+            Name::New if self.methods < MAX_METHODS => {
+                flags |= flags::NAME;
+                self.methods + 1
+            }
+            _ => {
+                flags |= flags::NAME;
+                0
+            }
+        };
+        body.extend_from_slice(&index.to_be_bytes());
+        if flags & flags::NAME != 0 {
+            body.extend_from_slice(b"\0\0\0\0\0\0\0\0\x03A.B");
+        }
+        if let Some(micros) = micros {
+            flags |= flags::DEADLINE;
+            body.extend_from_slice(&micros.to_be_bytes());
+        }
+        if more {
+            flags |= flags::MORE;
+        }
+        body.extend_from_slice(args);
+        let id = CallId::client(counter, slot);
+        let result = self.receive(Frame { kind: Kind::Request, flags, id, body: Body::Borrowed(&body) });
+        // It may have come after too many wild ones.
+        if let Err(error) = &result {
+            let limit = self.limit;
+            assert_eq!(*error, ProtocolError::TooManyCalls { limit }, "an honest request is a breach");
+        }
+        result
+    }
+
+    fn receive(&mut self, frame: Frame<'_>) -> Result<(), ProtocolError> {
+        let Frame { kind, id, .. } = frame;
+        let full = self.calls.in_flight() == self.limit;
+        let event = match self.calls.receive(frame, self.now) {
+            Ok(event) => event,
+            Err(error) => {
+                assert_eq!(self.calls.in_flight(), self.admitted - self.ended, "a breach admits nothing");
+                if let ProtocolError::TooManyCalls { .. } = error {
+                    assert!(full && self.refused == self.limit);
+                }
+                // What such a request introduced and its id may count or not: nothing comes after it.
+                return Err(error);
+            }
+        };
+        match (kind, event) {
+            (Kind::Request, Event::Request(request)) => {
+                assert!(request.id == id && id.is_client());
+                assert!(id > self.last && id.counter() > self.last.counter(), "ids grow");
+                self.last = id;
+                match request.method {
+                    Method::New { index, .. } => {
+                        assert_eq!(index, self.methods + 1);
+                        self.methods = index;
+                    }
+                    Method::Known(index) => assert!((1..=self.methods).contains(&index)),
+                    Method::Once { .. } => {}
+                }
+                assert!(self.methods <= MAX_METHODS);
+                let ignored = self.going_away.is_some_and(|last| id > last);
+                match request.admission {
+                    Admission::Admitted => {
+                        assert!(!full && !ignored);
+                        self.admitted += 1;
+                        self.refused = 0;
+                    }
+                    Admission::Refused(status) => {
+                        assert!(!ignored);
+                        assert_eq!(status.executed(), Executed::No);
+                        self.refused = if full { self.refused + 1 } else { 0 };
+                        assert!(self.refused <= self.limit);
+                    }
+                    Admission::Ignored => assert!(ignored),
+                }
+            }
+            (Kind::Cancel, Event::Cancel(cancelled)) => {
+                assert!(cancelled == id && CallId::NONE < id && id <= self.last);
+            }
+            (Kind::Data | Kind::End | Kind::Credit, Event::Nothing) => {
+                assert!(CallId::NONE < id && id <= self.last);
+            }
+            (Kind::Pong, Event::Pong(token)) => assert_eq!(token, id.to_wire()),
+            (Kind::Ping, Event::Nothing) | (Kind::GoAway, Event::GoAway(_)) => {}
+            (kind, event) => panic!("{kind:?} was taken as {event:?}"),
+        }
+        Ok(())
+    }
+
+    fn end(&mut self) {
+        self.calls.end();
+        self.ended += 1;
+    }
+
+    fn go_away(&mut self) {
+        let go_away = GoAway { reason: GoAwayReason::Shutdown, message: "bye".to_owned() };
+        self.calls.go_away(&go_away, &mut self.out);
+        self.going_away.get_or_insert(self.last);
+    }
+
+    fn check(&self) {
+        assert_eq!(self.calls.in_flight(), self.admitted - self.ended);
+        assert!(self.calls.in_flight() <= self.limit);
+        assert_eq!(self.calls.is_going_away(), self.going_away.is_some());
+    }
+
+    /// What the table wrote is frames, and a GoAway never names a higher id than the one before.
+    fn check_wire(&self) {
+        let (wire, mut at, mut lowest) = (self.out.to_vec(), 0, None);
+        let mut input = input::Input::new(u32::MAX);
+        while let Some(frame) = input.next(&wire, &mut at).expect("the server writes frames") {
+            match frame.kind {
+                Kind::GoAway => {
+                    assert!(lowest.is_none_or(|lowest| frame.id <= lowest));
+                    lowest = Some(frame.id);
+                }
+                kind => assert_eq!(kind, Kind::Pong),
+            }
+        }
+        assert!(input.is_empty());
+    }
+}
