@@ -1,165 +1,28 @@
-//! A server and its settings.
+//! The settings of a server.
 
 use std::borrow::Cow;
 use std::fmt;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use http::request::Parts;
 use rpc_core::handshake::Refusal;
 use rpc_core::health::{HealthReporter, HealthServer};
-use rpc_core::{Code, Context, Executed, Format, Method, Service, Status};
+use rpc_core::{Context, Format, Method, Service, Status};
 use rpc_io::TcpOptions;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tracing::Span;
 
 use crate::config::Config;
-use crate::door::{ConnectionError, Door};
-use crate::interceptor::{Ended, Intercepted, Interceptor};
+use crate::error::BuildError;
+use crate::interceptor::Interceptor;
 use crate::listener::Listener;
-use crate::registry::{BuildError, MethodStats, Registry};
+use crate::registry::Registry;
 use crate::serve::Serve;
-use crate::shutdown::{Report, Shutdown};
-
-/// A set of services, ready to serve any number of connections. Clones are the same server.
-#[derive(Clone)]
-pub struct Server {
-    pub(crate) inner: Arc<Inner>,
-}
-
-pub(crate) struct Inner {
-    pub(crate) config: Config,
-    pub(crate) registry: Registry,
-    pub(crate) shutdown: Shutdown,
-    /// Bytes that waiting calls count for.
-    pub(crate) memory: Arc<AtomicUsize>,
-    interceptors: Vec<Box<dyn Interceptor>>,
-}
-
-impl Server {
-    /// Settings for a server.
-    pub fn builder() -> Builder {
-        Builder::default()
-    }
-
-    /// Serves the connections of `listener` until the future is dropped or told to end; see
-    /// [`Serve`].
-    pub fn serve<L: Listener>(&self, listener: L) -> Serve<L> {
-        Serve::new(Ok(self.clone()), listener)
-    }
-
-    /// Serves one connection, CONNECT first, until it ends (Go: `ServeConn`).
-    ///
-    /// # Errors
-    /// See [`ConnectionError`].
-    ///
-    /// # Cancel safety
-    /// Dropping the future drops the connection and cancels its handlers.
-    pub async fn serve_connection<IO>(&self, io: IO) -> Result<(), ConnectionError>
-    where
-        IO: AsyncRead + AsyncWrite + Send + Unpin,
-    {
-        self.serve_from(io, None).await
-    }
-
-    pub(crate) fn serve_from<IO>(
-        &self,
-        io: IO,
-        from: Option<SocketAddr>,
-    ) -> impl Future<Output = Result<(), ConnectionError>> + Send + use<IO>
-    where
-        IO: AsyncRead + AsyncWrite + Send + Unpin,
-    {
-        // Tracked from here on, so that a shutdown waits for it.
-        let tracked = self.inner.shutdown.connections.token();
-        let door = Door::new(self.inner.clone(), from);
-        async move {
-            let _tracked = tracked;
-            door.enter(io).await
-        }
-    }
-
-    /// Takes no new calls on any connection, lets those in flight go on for up to `grace`, then
-    /// cancels them; waits until every connection is gone.
-    ///
-    /// # Cancel safety
-    /// Once polled, the shutdown goes on when the future is dropped, without its grace's end.
-    pub async fn shutdown(&self, grace: Duration) -> Report {
-        self.inner.shutdown.run(grace).await
-    }
-
-    /// What was counted of every method, by service and name.
-    #[must_use]
-    pub fn stats(&self) -> Vec<MethodStats> {
-        self.inner.registry.stats()
-    }
-
-    /// Connections that are open now.
-    #[must_use]
-    pub fn connections(&self) -> usize {
-        self.inner.shutdown.open.load(std::sync::atomic::Ordering::Relaxed)
-    }
-}
-
-impl fmt::Debug for Server {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Server").field("methods", &self.stats().len()).finish_non_exhaustive()
-    }
-}
-
-impl Inner {
-    /// Shows the call to the interceptors; what they need to see its end, if there are any.
-    pub(crate) fn before(&self, cx: &Context) -> (Option<Intercepted>, Result<(), Status>) {
-        if self.interceptors.is_empty() {
-            return (None, Ok(()));
-        }
-        let mut intercepted = Intercepted { since: Instant::now(), agreed: 0 };
-        for interceptor in &self.interceptors {
-            if let Err(status) = interceptor.before(cx) {
-                return (Some(intercepted), Err(status.with_executed(Executed::No)));
-            }
-            intercepted.agreed += 1;
-        }
-        (Some(intercepted), Ok(()))
-    }
-
-    pub(crate) fn after(&self, cx: &Context, code: Option<Code>, intercepted: Option<Intercepted>) {
-        let Some(Intercepted { since, agreed }) = intercepted else { return };
-        let peer = cx.peer().address;
-        let ended = Ended { method: cx.method(), peer, code, elapsed: since.elapsed() };
-        self.interceptors[..agreed].iter().rev().for_each(|interceptor| interceptor.after(&ended));
-    }
-
-    /// The span of a call, with OpenTelemetry's names; nothing when nobody listens.
-    pub(crate) fn span(&self, cx: &Context) -> Span {
-        if !tracing::enabled!(target: "rpc_server::call", tracing::Level::INFO) {
-            return Span::none();
-        }
-        let (service, method) = cx.method().rsplit_once('.').unwrap_or(("", cx.method()));
-        let span = tracing::info_span!(
-            target: "rpc_server::call",
-            "rpc",
-            otel.kind = "server",
-            otel.name = cx.method(),
-            rpc.system = "rpc_connect",
-            rpc.service = service,
-            rpc.method = method,
-            network.peer.address = tracing::field::Empty,
-            network.peer.port = tracing::field::Empty,
-            error.type = tracing::field::Empty,
-        );
-        if let Some(address) = cx.peer().address {
-            span.record("network.peer.address", tracing::field::display(address.ip()));
-            span.record("network.peer.port", address.port());
-        }
-        span
-    }
-}
+use crate::server::Server;
+use crate::state::State;
 
 /// Settings for a [`Server`].
 ///
@@ -328,7 +191,7 @@ impl Builder {
         }
         rpc_core::handshake::check_limits(config.limits)?;
         let (shutdown, memory) = Default::default();
-        Ok(Server { inner: Arc::new(Inner { config, registry, shutdown, memory, interceptors }) })
+        Ok(Server { state: Arc::new(State { config, registry, shutdown, memory, interceptors }) })
     }
 
     /// Makes the server and serves the connections of `listener`; see [`Serve`].

@@ -12,11 +12,12 @@ use rpc_core::{CancelReason, Peer, ProtocolError};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Sleep;
 
-use crate::builder::Inner;
 use crate::config::now;
-use crate::door::ConnectionError;
+use crate::error::ConnectionError;
+use crate::linger::linger;
 use crate::session::Session;
 use crate::shutdown::Phase;
+use crate::state::State;
 
 /// Frames taken in one turn before other tasks get theirs.
 const BATCH: usize = 256;
@@ -36,7 +37,7 @@ pub(crate) struct Connection<IO> {
     /// The client may still send: it has not closed its side.
     reading: bool,
     session: Session,
-    server: Arc<Inner>,
+    server: Arc<State>,
     phase: Phase,
     /// When the next Ping goes to a client that has closed its side.
     next_ping: Option<Instant>,
@@ -55,7 +56,7 @@ enum Turn {
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
-    pub(crate) fn new(io: IO, input: Input, server: Arc<Inner>, peer: Peer, max_frame: u32) -> Self {
+    pub(crate) fn new(io: IO, input: Input, server: Arc<State>, peer: Peer, max_frame: u32) -> Self {
         Self {
             io,
             kept: !input.is_empty(),
@@ -100,14 +101,14 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
             match turn.await {
                 Turn::Yield => tokio::task::yield_now().await,
                 Turn::Over => {
-                    crate::door::linger(&mut self.io, &mut self.session.out).await;
+                    linger(&mut self.io, &mut self.session.out).await;
                     return Ok(());
                 }
                 Turn::Broken(error) => {
                     tracing::debug!(%error, "client broke the protocol");
                     self.session.abandon();
                     self.session.blame(&error);
-                    crate::door::linger(&mut self.io, &mut self.session.out).await;
+                    linger(&mut self.io, &mut self.session.out).await;
                     return Err(ConnectionError::Protocol(error));
                 }
                 Turn::Failed(error) => return Err(error),

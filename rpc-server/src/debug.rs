@@ -8,8 +8,8 @@ use http::{HeaderValue, Method, Response, StatusCode};
 use rpc_core::handshake::Refusal;
 use serde::Serialize;
 
-use crate::builder::Inner;
 use crate::registry::MethodStats;
+use crate::state::State;
 
 #[derive(Serialize)]
 struct Page {
@@ -18,7 +18,7 @@ struct Page {
 }
 
 /// Answers a request for the page.
-pub(crate) fn page(server: &Inner, parts: &Parts) -> Result<Response<Vec<u8>>, Refusal> {
+pub(crate) fn page(server: &State, parts: &Parts) -> Result<Response<Vec<u8>>, Refusal> {
     if parts.method != Method::GET && parts.method != Method::HEAD {
         let refusal = Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "405 must GET");
         return Err(refusal.with_header(ALLOW, HeaderValue::from_static("GET, HEAD")));

@@ -1,50 +1,28 @@
 //! The HTTP phase of a connection: who may enter, and what everybody else is told.
 
-use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use http::Method;
 use http::request::Parts;
+use rpc_core::Peer;
 use rpc_core::handshake::{HeadBuffer, Refusal, Terms, negotiate, parse_request, write_acceptance};
 use rpc_core::input::Input;
 use rpc_core::output::Output;
-use rpc_core::{Peer, ProtocolError};
 use rpc_io::{Head, HeadError};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 
-use crate::builder::Inner;
 use crate::connection::Connection;
-
-/// After the last byte is written, this much of what still comes is thrown away, so that the reset
-/// for unread input does not overtake the answer.
-const LINGER_BYTES: u64 = 256 * 1024;
-
-/// And for so long.
-const LINGER_TIME: Duration = Duration::from_secs(1);
-
-/// Why a connection ended other than in good order.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ConnectionError {
-    /// It was refused; the client was told so.
-    #[error("refused: {0}")]
-    Refused(Refusal),
-    /// The transport failed, or the peer went away inside its request head.
-    #[error("the connection failed: {0}")]
-    Io(#[source] io::Error),
-    /// The client broke the protocol; it was told so.
-    #[error("the client broke the protocol: {0}")]
-    Protocol(#[source] ProtocolError),
-}
+use crate::error::ConnectionError;
+use crate::linger::linger;
+use crate::state::State;
 
 /// Where one connection comes in.
 pub(crate) struct Door {
-    server: Arc<Inner>,
+    server: Arc<State>,
     from: Option<SocketAddr>,
     open: usize,
 }
@@ -63,7 +41,7 @@ impl From<Refusal> for Answer {
 }
 
 impl Door {
-    pub(crate) fn new(server: Arc<Inner>, from: Option<SocketAddr>) -> Self {
+    pub(crate) fn new(server: Arc<State>, from: Option<SocketAddr>) -> Self {
         let open = server.shutdown.open.fetch_add(1, Ordering::Relaxed);
         Self { server, from, open }
     }
@@ -166,14 +144,4 @@ where
     out.extend(&bytes);
     linger(io, &mut out).await;
     result
-}
-
-/// Says the last words, and sees to it that they arrive.
-pub(crate) async fn linger<IO: AsyncRead + AsyncWrite + Unpin>(io: &mut IO, out: &mut Output) {
-    let last_words = async {
-        poll_fn(|cx| rpc_io::poll_send(io, cx, out)).await?;
-        io.shutdown().await?;
-        tokio::io::copy(&mut io.take(LINGER_BYTES), &mut tokio::io::sink()).await
-    };
-    let _ = timeout(LINGER_TIME, last_words).await;
 }

@@ -23,19 +23,24 @@ mod connection;
 #[cfg(feature = "debug-page")]
 mod debug;
 mod door;
+mod error;
 mod interceptor;
+mod linger;
 mod listener;
 mod registry;
 mod serve;
+mod server;
 mod session;
 mod shutdown;
+mod state;
 mod waiting;
 
-pub use builder::{Builder, Server};
-pub use door::ConnectionError;
+pub use builder::Builder;
+pub use error::{BuildError, ConnectionError};
 pub use interceptor::{Ended, Interceptor};
 pub use listener::Listener;
-pub use registry::{BuildError, MethodStats};
+pub use registry::MethodStats;
 pub use rpc_io::TcpOptions;
 pub use serve::Serve;
+pub use server::Server;
 pub use shutdown::Report;

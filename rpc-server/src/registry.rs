@@ -4,42 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
-use rpc_core::message::MAX_NAME;
 use rpc_core::service::split_name;
 use rpc_core::{Execution, Method, Service, Status};
 
-/// Why a server was not made.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum BuildError {
-    /// The name is taken.
-    #[error("rpc: service already defined: {service}")]
-    DuplicateService {
-        /// The service.
-        service: String,
-    },
-    /// The service has a method of that name already.
-    #[error("rpc: method already defined: {method}")]
-    DuplicateMethod {
-        /// The full name.
-        method: String,
-    },
-    /// There is nothing to call.
-    #[error("rpc.Register: service {service} has no methods")]
-    NoMethods {
-        /// The service.
-        service: String,
-    },
-    /// A full name that no caller could use.
-    #[error("rpc: method name {method:?} is not Service.Method of at most {MAX_NAME} A-Z a-z 0-9 _ . / -")]
-    Name {
-        /// The full name.
-        method: String,
-    },
-    /// A limit that cannot be announced to clients.
-    #[error(transparent)]
-    Limits(#[from] rpc_core::handshake::LimitOutOfRange),
-}
+use crate::error::BuildError;
 
 /// See [`Entry::strike`].
 const STRIKES: u32 = 3;

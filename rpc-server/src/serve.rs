@@ -8,10 +8,9 @@ use std::time::Duration;
 
 use tracing::{debug, warn};
 
-use crate::builder::Server;
-use crate::door::ConnectionError;
+use crate::error::{BuildError, ConnectionError};
 use crate::listener::Listener;
-use crate::registry::BuildError;
+use crate::server::Server;
 use crate::shutdown::Report;
 
 /// An accept that failed (out of descriptors, say) is tried again after this, doubled each time.
@@ -62,7 +61,7 @@ impl<L: Listener, S: Future<Output = ()> + Send + 'static> IntoFuture for Serve<
             let server = server?;
             accept_until(&server, &mut listener, signal).await;
             drop(listener);
-            Ok(server.shutdown(server.inner.config.grace).await)
+            Ok(server.shutdown(server.state.config.grace).await)
         })
     }
 }
@@ -83,7 +82,7 @@ async fn accept_until<L: Listener>(server: &Server, listener: &mut L, signal: im
             None => return,
             Some(Ok((io, from))) => {
                 backoff = BACKOFF;
-                if let Err(error) = listener.tune(&io, &server.inner.config.tcp) {
+                if let Err(error) = listener.tune(&io, &server.state.config.tcp) {
                     debug!(%error, "socket options were not set");
                 }
                 let connection = server.serve_from(io, from);

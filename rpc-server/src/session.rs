@@ -16,9 +16,9 @@ use rpc_core::server::{Admission, Calls, Event, Request};
 use rpc_core::{CallId, CancelReason, Context, Executed, Execution, Metadata, Peer, ProtocolError, Status};
 use tracing::Span;
 
-use crate::builder::Inner;
 use crate::registry::Entry;
 use crate::shutdown::Phase;
+use crate::state::State;
 use crate::waiting::{Done, Record, Reserved, Waiting};
 
 /// A handler that computes for longer than this without a pause holds up its connection.
@@ -31,7 +31,7 @@ const SUSPECTS: u32 = 256;
 const CALL_OVERHEAD: usize = 1024;
 
 pub(crate) struct Session {
-    server: Arc<Inner>,
+    server: Arc<State>,
     peer: Arc<Peer>,
     calls: Calls,
     /// By method index; index 1 is the first.
@@ -54,7 +54,7 @@ enum Route {
 }
 
 impl Session {
-    pub(crate) fn new(server: Arc<Inner>, peer: Peer, limit: u32) -> Self {
+    pub(crate) fn new(server: Arc<State>, peer: Peer, limit: u32) -> Self {
         Self {
             calls: Calls::new(server.config.limits),
             server,

@@ -1,0 +1,55 @@
+//! How making a server, and serving a connection, fail.
+
+use std::io;
+
+use rpc_core::ProtocolError;
+use rpc_core::handshake::Refusal;
+use rpc_core::message::MAX_NAME;
+
+/// Why a server was not made.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// The name is taken.
+    #[error("rpc: service already defined: {service}")]
+    DuplicateService {
+        /// The service.
+        service: String,
+    },
+    /// The service has a method of that name already.
+    #[error("rpc: method already defined: {method}")]
+    DuplicateMethod {
+        /// The full name.
+        method: String,
+    },
+    /// There is nothing to call.
+    #[error("rpc.Register: service {service} has no methods")]
+    NoMethods {
+        /// The service.
+        service: String,
+    },
+    /// A full name that no caller could use.
+    #[error("rpc: method name {method:?} is not Service.Method of at most {MAX_NAME} A-Z a-z 0-9 _ . / -")]
+    Name {
+        /// The full name.
+        method: String,
+    },
+    /// A limit that cannot be announced to clients.
+    #[error(transparent)]
+    Limits(#[from] rpc_core::handshake::LimitOutOfRange),
+}
+
+/// Why a connection ended other than in good order.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectionError {
+    /// It was refused; the client was told so.
+    #[error("refused: {0}")]
+    Refused(Refusal),
+    /// The transport failed, or the peer went away inside its request head.
+    #[error("the connection failed: {0}")]
+    Io(#[source] io::Error),
+    /// The client broke the protocol; it was told so.
+    #[error("the client broke the protocol: {0}")]
+    Protocol(#[source] ProtocolError),
+}

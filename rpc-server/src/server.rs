@@ -1,0 +1,96 @@
+//! A server: what serves connections, counts, and ends.
+
+use std::fmt;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::builder::Builder;
+use crate::door::Door;
+use crate::error::ConnectionError;
+use crate::listener::Listener;
+use crate::registry::MethodStats;
+use crate::serve::Serve;
+use crate::shutdown::Report;
+use crate::state::State;
+
+/// A set of services, ready to serve any number of connections. Clones are the same server.
+#[derive(Clone)]
+pub struct Server {
+    pub(crate) state: Arc<State>,
+}
+
+impl Server {
+    /// Settings for a server.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// Serves the connections of `listener` until the future is dropped or told to end; see
+    /// [`Serve`].
+    pub fn serve<L: Listener>(&self, listener: L) -> Serve<L> {
+        Serve::new(Ok(self.clone()), listener)
+    }
+
+    /// Serves one connection, CONNECT first, until it ends (Go: `ServeConn`).
+    ///
+    /// # Errors
+    /// See [`ConnectionError`].
+    ///
+    /// # Cancel safety
+    /// Dropping the future drops the connection and cancels its handlers.
+    pub async fn serve_connection<IO>(&self, io: IO) -> Result<(), ConnectionError>
+    where
+        IO: AsyncRead + AsyncWrite + Send + Unpin,
+    {
+        self.serve_from(io, None).await
+    }
+
+    pub(crate) fn serve_from<IO>(
+        &self,
+        io: IO,
+        from: Option<SocketAddr>,
+    ) -> impl Future<Output = Result<(), ConnectionError>> + Send + use<IO>
+    where
+        IO: AsyncRead + AsyncWrite + Send + Unpin,
+    {
+        // Tracked from here on, so that a shutdown waits for it.
+        let tracked = self.state.shutdown.connections.token();
+        let door = Door::new(self.state.clone(), from);
+        async move {
+            let _tracked = tracked;
+            door.enter(io).await
+        }
+    }
+
+    /// Takes no new calls on any connection, lets those in flight go on for up to `grace`, then
+    /// cancels them; waits until every connection is gone.
+    ///
+    /// # Cancel safety
+    /// Once polled, the shutdown goes on when the future is dropped, without its grace's end.
+    pub async fn shutdown(&self, grace: Duration) -> Report {
+        self.state.shutdown.run(grace).await
+    }
+
+    /// What was counted of every method, by service and name.
+    #[must_use]
+    pub fn stats(&self) -> Vec<MethodStats> {
+        self.state.registry.stats()
+    }
+
+    /// Connections that are open now.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.state.shutdown.open.load(Ordering::Relaxed)
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server").field("methods", &self.stats().len()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,71 @@
+//! What all connections of a server share.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::time::Instant;
+
+use rpc_core::{Code, Context, Executed, Status};
+use tracing::Span;
+
+use crate::config::Config;
+use crate::interceptor::{Ended, Intercepted, Interceptor};
+use crate::registry::Registry;
+use crate::shutdown::Shutdown;
+
+pub(crate) struct State {
+    pub(crate) config: Config,
+    pub(crate) registry: Registry,
+    pub(crate) shutdown: Shutdown,
+    /// Bytes that waiting calls count for.
+    pub(crate) memory: Arc<AtomicUsize>,
+    pub(crate) interceptors: Vec<Box<dyn Interceptor>>,
+}
+
+impl State {
+    /// Shows the call to the interceptors; what they need to see its end, if there are any.
+    pub(crate) fn before(&self, cx: &Context) -> (Option<Intercepted>, Result<(), Status>) {
+        if self.interceptors.is_empty() {
+            return (None, Ok(()));
+        }
+        let mut intercepted = Intercepted { since: Instant::now(), agreed: 0 };
+        for interceptor in &self.interceptors {
+            if let Err(status) = interceptor.before(cx) {
+                return (Some(intercepted), Err(status.with_executed(Executed::No)));
+            }
+            intercepted.agreed += 1;
+        }
+        (Some(intercepted), Ok(()))
+    }
+
+    pub(crate) fn after(&self, cx: &Context, code: Option<Code>, intercepted: Option<Intercepted>) {
+        let Some(Intercepted { since, agreed }) = intercepted else { return };
+        let peer = cx.peer().address;
+        let ended = Ended { method: cx.method(), peer, code, elapsed: since.elapsed() };
+        self.interceptors[..agreed].iter().rev().for_each(|interceptor| interceptor.after(&ended));
+    }
+
+    /// The span of a call, with OpenTelemetry's names; nothing when nobody listens.
+    pub(crate) fn span(&self, cx: &Context) -> Span {
+        if !tracing::enabled!(target: "rpc_server::call", tracing::Level::INFO) {
+            return Span::none();
+        }
+        let (service, method) = cx.method().rsplit_once('.').unwrap_or(("", cx.method()));
+        let span = tracing::info_span!(
+            target: "rpc_server::call",
+            "rpc",
+            otel.kind = "server",
+            otel.name = cx.method(),
+            rpc.system = "rpc_connect",
+            rpc.service = service,
+            rpc.method = method,
+            network.peer.address = tracing::field::Empty,
+            network.peer.port = tracing::field::Empty,
+            error.type = tracing::field::Empty,
+        );
+        if let Some(address) = cx.peer().address {
+            span.record("network.peer.address", tracing::field::display(address.ip()));
+            span.record("network.peer.port", address.port());
+        }
+        span
+    }
+}
