@@ -10,8 +10,9 @@ use rpc_io::TcpOptions;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::OnceCell;
 
-use crate::client::{Client, Dialler, Inner, Link};
+use crate::client::Client;
 use crate::dial::{Connector, DialConfig};
+use crate::endpoint::{Dialler, Endpoint, Link};
 use crate::error::ConnectError;
 use crate::interceptor::Interceptor;
 
@@ -185,6 +186,6 @@ impl Builder {
         let Self { dial: DialConfig { formats, .. }, timeout, interceptors } = self;
         let peer = address.into();
         let closed = AtomicBool::new(false);
-        Client { inner: Arc::new(Inner { peer, timeout, interceptors, formats, link, dial, closed }) }
+        Client { endpoint: Arc::new(Endpoint { peer, timeout, interceptors, formats, link, dial, closed }) }
     }
 }

@@ -2,27 +2,19 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::atomic::Ordering;
 
 use rpc_core::caller::{Request, ValueOf};
-use rpc_core::{Call, Caller, Format};
+use rpc_core::{Call, Caller, Executed};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::OnceCell;
-use tokio_util::sync::CancellationToken;
 
 use crate::builder::Builder;
-use crate::connection::Connection;
-use crate::dial::Dialled;
-use crate::error::{CallInfo, ConnectError, Error};
-use crate::interceptor::Interceptor;
+use crate::endpoint::Endpoint;
+use crate::error::{ConnectError, Error};
 use crate::pending::Pending;
-use crate::shared::Shared;
 
 /// A connection to a server, shared by all its clones.
 ///
@@ -30,42 +22,7 @@ use crate::shared::Shared;
 /// call in flight are gone. It needs a running tokio runtime with I/O and time.
 #[derive(Clone)]
 pub struct Client {
-    pub(crate) inner: Arc<Inner>,
-}
-
-pub(crate) struct Inner {
-    pub(crate) peer: Arc<str>,
-    pub(crate) timeout: Option<Duration>,
-    pub(crate) interceptors: Vec<Box<dyn Interceptor>>,
-    /// What was asked for in the handshake, in this order.
-    pub(crate) formats: Vec<Format>,
-    pub(crate) link: OnceCell<Arc<Link>>,
-    pub(crate) dial: Option<Dialler>,
-    pub(crate) closed: AtomicBool,
-}
-
-/// Makes the connection of a lazy client.
-pub(crate) type Dialler = Box<dyn Fn() -> Dialling + Send + Sync>;
-pub(crate) type Dialling = Pin<Box<dyn Future<Output = Result<Link, ConnectError>> + Send>>;
-
-/// A connection whose task runs.
-pub(crate) struct Link {
-    pub(crate) shared: Arc<Shared>,
-    pub(crate) format: Format,
-    over: CancellationToken,
-}
-
-impl Link {
-    pub(crate) fn spawn<IO>(dialled: Dialled<IO>) -> Self
-    where
-        IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-    {
-        let Dialled { io, input, terms } = dialled;
-        let shared = Arc::new(Shared::new(terms.limits));
-        let over = CancellationToken::new();
-        tokio::spawn(Connection::new(io, input, shared.clone()).run(over.clone()));
-        Self { shared, format: terms.format, over }
-    }
+    pub(crate) endpoint: Arc<Endpoint>,
 }
 
 impl Client {
@@ -139,11 +96,11 @@ impl Client {
     /// # Cancel safety
     /// The connection closes even if the future is dropped after its first poll.
     pub async fn close(&self) -> Result<(), Error> {
-        let again = self.inner.closed.swap(true, Ordering::AcqRel);
-        let link = self.inner.link.get();
+        let again = self.endpoint.closed.swap(true, Ordering::AcqRel);
+        let link = self.endpoint.link.get();
         if again || link.is_some_and(|link| !link.shared.close()) {
-            let executed = rpc_core::Executed::No;
-            return Err(Error::Shutdown { call: self.call_info("(close)".into()), executed });
+            let call = self.endpoint.call_info("(close)".into());
+            return Err(Error::Shutdown { call, executed: Executed::No });
         }
         if let Some(link) = link {
             link.over.cancelled().await;
@@ -154,42 +111,7 @@ impl Client {
     /// The server, as the client was told to reach it.
     #[must_use]
     pub fn peer(&self) -> &str {
-        &self.inner.peer
-    }
-
-    pub(crate) fn call_info(&self, method: Cow<'static, str>) -> Box<CallInfo> {
-        Box::new(CallInfo { method, peer: self.inner.peer.clone() })
-    }
-}
-
-impl Inner {
-    pub(crate) fn is_closed(&self) -> bool {
-        self.closed.load(Ordering::Acquire)
-    }
-
-    pub(crate) async fn connected(&self) -> Result<(), ConnectError> {
-        let link = self
-            .link
-            .get_or_try_init(|| async {
-                match &self.dial {
-                    Some(dial) => dial().await.map(Arc::new),
-                    None => unreachable!("a client that is not lazy has its link from the start"),
-                }
-            })
-            .await?;
-        // Closed while it was dialling.
-        if self.is_closed() {
-            link.shared.close();
-        }
-        Ok(())
-    }
-}
-
-impl Drop for Inner {
-    fn drop(&mut self) {
-        if let Some(link) = self.link.get() {
-            link.shared.close();
-        }
+        &self.endpoint.peer
     }
 }
 
@@ -206,7 +128,7 @@ impl Caller for Client {
         A: Serialize + Send,
         R: DeserializeOwned + Send + 'static,
     {
-        Pending::new(self.clone(), request)
+        Pending::new(self.endpoint.clone(), request)
     }
 
     fn start<A, R>(&self, request: Request<A>) -> Pending<(), R>
@@ -214,12 +136,12 @@ impl Caller for Client {
         A: Serialize + Send,
         R: DeserializeOwned + Send + 'static,
     {
-        Pending::started(self.clone(), request)
+        Pending::started(self.endpoint.clone(), request)
     }
 }
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client").field("peer", &self.inner.peer).finish_non_exhaustive()
+        f.debug_struct("Client").field("peer", &self.endpoint.peer).finish_non_exhaustive()
     }
 }

@@ -16,6 +16,7 @@ mod builder;
 mod client;
 mod connection;
 mod dial;
+mod endpoint;
 mod error;
 mod interceptor;
 mod pending;

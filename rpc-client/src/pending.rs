@@ -19,8 +19,8 @@ use rpc_io::with_scratch;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::client::{Client, Link};
-use crate::error::{ConnectError, Error, Lost};
+use crate::endpoint::{Endpoint, Link};
+use crate::error::{CallInfo, ConnectError, Error, Lost};
 use crate::interceptor::{Ended, Outgoing};
 use crate::shared::Rejected;
 use crate::until::{Stop, Until};
@@ -35,7 +35,7 @@ use crate::until::{Stop, Until};
 /// When it is polled again after it was ready.
 #[must_use = "dropping a call gives it up"]
 pub struct Pending<A, R> {
-    client: Client,
+    endpoint: Arc<Endpoint>,
     method: Cow<'static, str>,
     args: Args<A>,
     metadata: Metadata,
@@ -67,10 +67,10 @@ enum State {
 }
 
 impl<A: Serialize + Send, R: DeserializeOwned + Send + 'static> Pending<A, R> {
-    pub(crate) fn new(client: Client, request: Request<A>) -> Self {
+    pub(crate) fn new(endpoint: Arc<Endpoint>, request: Request<A>) -> Self {
         let Request { method, args, encode, options } = request;
         Self {
-            client,
+            endpoint,
             method,
             args: Args::Value(args, encode),
             metadata: Metadata::EMPTY,
@@ -81,14 +81,14 @@ impl<A: Serialize + Send, R: DeserializeOwned + Send + 'static> Pending<A, R> {
         }
     }
 
-    pub(crate) fn started(client: Client, request: Request<A>) -> Pending<(), R> {
-        let mut call = Self::new(client, request);
+    pub(crate) fn started(endpoint: Arc<Endpoint>, request: Request<A>) -> Pending<(), R> {
+        let mut call = Self::new(endpoint, request);
         let begun = call.prepare().and_then(|()| call.submit_now());
         let args = begun.and_then(|()| match &call.args {
             Args::Value(args, encode) if matches!(call.state, State::Ready) => {
-                let formats = match call.client.inner.link.get() {
+                let formats = match call.endpoint.link.get() {
                     Some(link) => &[link.format][..],
-                    None => &call.client.inner.formats,
+                    None => &call.endpoint.formats,
                 };
                 let encoded = formats.iter().map(|format| encode_apart(*format, args, *encode));
                 encoded.collect::<Result<_, _>>().map_err(|source| call.encode_error(source))
@@ -100,7 +100,7 @@ impl<A: Serialize + Send, R: DeserializeOwned + Send + 'static> Pending<A, R> {
             Vec::new()
         });
         Pending {
-            client: call.client.clone(),
+            endpoint: call.endpoint.clone(),
             method: mem::take(&mut call.method),
             args: Args::Encoded(args),
             metadata: mem::take(&mut call.metadata),
@@ -112,31 +112,29 @@ impl<A: Serialize + Send, R: DeserializeOwned + Send + 'static> Pending<A, R> {
     }
 
     fn encode_error(&self, source: EncodeError) -> Error {
-        Error::Encode { call: self.client.call_info(self.method.clone()), source }
+        Error::Encode { call: self.info(), source }
     }
 
     /// Takes the options to heart and lets the interceptors see the call.
     fn prepare(&mut self) -> Result<(), Error> {
         let State::New(options) = mem::replace(&mut self.state, State::Ready) else { return Ok(()) };
         let Options { timeout, parent, metadata } = options;
-        let call = || self.client.call_info(self.method.clone());
-        self.metadata = metadata.map_err(|source| Error::Metadata { call: call(), source })?;
-        self.until = Until::new(timeout.or(self.client.inner.timeout), parent);
+        self.metadata = metadata.map_err(|source| Error::Metadata { call: self.info(), source })?;
+        self.until = Until::new(timeout.or(self.endpoint.timeout), parent);
         if let Some(stop) = self.until.as_ref().and_then(|until| until.already()) {
             return Err(self.stopped(stop, Executed::No));
         }
-        if self.client.inner.interceptors.is_empty() {
+        if self.endpoint.interceptors.is_empty() {
             return Ok(());
         }
-        let inner = self.client.inner.clone();
+        let endpoint = self.endpoint.clone();
         let deadline = self.until.as_ref().and_then(|until| until.deadline());
         let made = Instant::now();
         self.intercepted = Some((made, 0));
-        for (at, interceptor) in inner.interceptors.iter().enumerate() {
+        for (at, interceptor) in endpoint.interceptors.iter().enumerate() {
             let mut outgoing = Outgoing { method: &self.method, metadata: &mut self.metadata, deadline };
             if let Err(source) = interceptor.before(&mut outgoing) {
-                let call = self.client.call_info(self.method.clone());
-                return Err(Error::Intercepted { call, source: source.into() });
+                return Err(Error::Intercepted { call: self.info(), source: source.into() });
             }
             self.intercepted = Some((made, at + 1));
         }
@@ -145,7 +143,7 @@ impl<A: Serialize + Send, R: DeserializeOwned + Send + 'static> Pending<A, R> {
 
     /// Submits if the connection is up; without a waker, for `start`.
     fn submit_now(&mut self) -> Result<(), Error> {
-        match self.client.inner.link.get().cloned() {
+        match self.endpoint.link.get().cloned() {
             Some(link) => self.submit(link, None, None),
             None => Ok(()),
         }
@@ -181,7 +179,7 @@ impl<A: Serialize + Send, R: DeserializeOwned + Send + 'static> Pending<A, R> {
                 return Err(self.lost(Lost::GoingAway(None), Executed::No));
             }
             Err(Rejected::Open(source)) => {
-                return Err(Error::Limit { call: self.client.call_info(self.method.clone()), source });
+                return Err(Error::Limit { call: self.info(), source });
             }
             Err(Rejected::Lost(lost)) => return Err(self.lost(lost, Executed::No)),
         }
@@ -189,7 +187,7 @@ impl<A: Serialize + Send, R: DeserializeOwned + Send + 'static> Pending<A, R> {
     }
 
     fn lost(&self, lost: Lost, executed: Executed) -> Error {
-        let call = self.client.call_info(self.method.clone());
+        let call = self.info();
         match lost {
             Lost::Closed => Error::Shutdown { call, executed },
             source => Error::ConnectionLost { call, executed, source },
@@ -197,7 +195,7 @@ impl<A: Serialize + Send, R: DeserializeOwned + Send + 'static> Pending<A, R> {
     }
 
     fn stopped(&self, stop: Stop, executed: Executed) -> Error {
-        let call = self.client.call_info(self.method.clone());
+        let call = self.info();
         match stop {
             Stop::Deadline(after) => Error::DeadlineExceeded { call, executed, after },
             Stop::Parent => Error::Cancelled { call, executed },
@@ -211,14 +209,14 @@ impl<A: Serialize + Send, R: DeserializeOwned + Send + 'static> Pending<A, R> {
                 State::Sent(..) => return with_scratch(|body| self.poll_sent(cx.waker(), body)),
                 State::New(_) => self.prepare()?,
                 State::Ready => {
-                    match self.client.inner.link.get().cloned() {
+                    match self.endpoint.link.get().cloned() {
                         Some(link) => self.submit(link, Some(cx.waker()), None)?,
-                        None if self.client.inner.is_closed() => {
+                        None if self.endpoint.is_closed() => {
                             return Poll::Ready(Err(self.lost(Lost::Closed, Executed::No)));
                         }
                         None => {
-                            let client = self.client.clone();
-                            let connect = async move { client.inner.connected().await };
+                            let endpoint = self.endpoint.clone();
+                            let connect = async move { endpoint.connected().await };
                             self.state = State::Connecting(Box::pin(connect));
                             continue;
                         }
@@ -228,7 +226,7 @@ impl<A: Serialize + Send, R: DeserializeOwned + Send + 'static> Pending<A, R> {
                 }
                 State::Connecting(connect) => {
                     if let Err(source) = ready!(connect.as_mut().poll(cx)) {
-                        let call = self.client.call_info(self.method.clone());
+                        let call = self.info();
                         return Poll::Ready(Err(Error::Connect { call, source: Arc::new(source) }));
                     }
                     self.state = State::Ready;
@@ -267,16 +265,15 @@ impl<A: Serialize + Send, R: DeserializeOwned + Send + 'static> Pending<A, R> {
         body: &[u8],
         lost: Option<Lost>,
     ) -> Result<Reply<R>, Error> {
-        let call = || self.client.call_info(self.method.clone());
         match outcome {
             Outcome::Response { metadata, large } => {
                 let body = large.map_or(Body::Borrowed(body), Body::Owned);
                 match format.decode(body) {
                     Ok(value) => Ok(Reply { value, metadata }),
-                    Err(source) => Err(Error::Decode { call: call(), source }),
+                    Err(source) => Err(Error::Decode { call: self.info(), source }),
                 }
             }
-            Outcome::Status(status) => Err(Error::Status { call: call(), status }),
+            Outcome::Status(status) => Err(Error::Status { call: self.info(), status }),
             Outcome::Lost(executed) => Err(self.lost(lost.unwrap_or(Lost::GoingAway(None)), executed)),
         }
     }
@@ -321,6 +318,10 @@ impl<A: Serialize + Send, R: DeserializeOwned + Send + 'static> Future for Pendi
 }
 
 impl<A, R> Pending<A, R> {
+    fn info(&self) -> Box<CallInfo> {
+        self.endpoint.call_info(self.method.clone())
+    }
+
     /// Lets go of slot or queue.
     fn leave(&mut self) {
         match mem::replace(&mut self.state, State::Over) {
@@ -333,7 +334,7 @@ impl<A, R> Pending<A, R> {
     fn after(&mut self, outcome: Option<Result<(), &Error>>) {
         let Some((made, agreed)) = self.intercepted.take() else { return };
         let ended = Ended { method: &self.method, outcome, elapsed: made.elapsed() };
-        self.client.inner.interceptors[..agreed].iter().rev().for_each(|one| one.after(&ended));
+        self.endpoint.interceptors[..agreed].iter().rev().for_each(|one| one.after(&ended));
     }
 }
 
