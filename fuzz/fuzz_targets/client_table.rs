@@ -179,7 +179,7 @@ impl Table {
         };
         let body = vec![body; body.into()];
         let shared = shared.then(|| Bytes::from_static(b"shared"));
-        let (before, room) = (self.out.len(), self.calls.has_room());
+        let (before, room) = (self.out.len(), (self.calls.room() > 0));
         let given = waker.then(|| Waker::noop().clone());
         match self.calls.open(head, &body, shared, given, &mut self.out, self.sent) {
             Ok(id) => {

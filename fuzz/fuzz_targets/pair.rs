@@ -167,7 +167,7 @@ impl Joined {
         match self.client.open(head, &[method], shared, None, &mut self.client_out, self.sent) {
             Ok(id) => assert!(self.waiting.insert(id)),
             Err(OpenError::GoingAway) => assert!(self.client.is_going_away()),
-            Err(error) => assert!(error == OpenError::Full && !self.client.has_room()),
+            Err(error) => assert!(error == OpenError::Full && self.client.room() == 0),
         }
     }
 

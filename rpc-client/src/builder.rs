@@ -1,14 +1,13 @@
 //! The settings of a client.
 
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::fmt;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use rpc_core::{Format, Limits};
 use rpc_io::TcpOptions;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::OnceCell;
 
 use crate::client::Client;
 use crate::dial::{Connector, DialConfig};
@@ -111,8 +110,8 @@ impl Builder {
     ///
     /// # Cancel safety
     /// Dropping the future drops the connection.
-    pub async fn connect(self, address: impl Into<String>) -> Result<Client, ConnectError> {
-        let address = address.into();
+    pub async fn connect(self, address: impl ToString) -> Result<Client, ConnectError> {
+        let address = address.to_string();
         let link = Link::spawn(self.dial.dial_tcp(&address).await?);
         Ok(self.client(address, Ok(link)))
     }
@@ -128,9 +127,9 @@ impl Builder {
     pub async fn connect_with<C: Connector>(
         self,
         connector: C,
-        address: impl Into<String>,
+        address: impl ToString,
     ) -> Result<Client, ConnectError> {
-        let address = address.into();
+        let address = address.to_string();
         let link = Link::spawn(self.dial.dial_with(&connector, &address).await?);
         Ok(self.client(address, Ok(link)))
     }
@@ -153,8 +152,8 @@ impl Builder {
 
     /// Connects to `address` (`host:port`) at the first call.
     #[must_use]
-    pub fn lazy(self, address: impl Into<String>) -> Client {
-        let address = address.into();
+    pub fn lazy(self, address: impl ToString) -> Client {
+        let address = address.to_string();
         let (dial, to) = (self.dial.clone(), address.clone());
         let dialler: Dialler = Box::new(move || {
             let (dial, to) = (dial.clone(), to.clone());
@@ -165,8 +164,8 @@ impl Builder {
 
     /// Connects through `connector` at the first call.
     #[must_use]
-    pub fn lazy_with<C: Connector>(self, connector: C, address: impl Into<String>) -> Client {
-        let address = address.into();
+    pub fn lazy_with<C: Connector>(self, connector: C, address: impl ToString) -> Client {
+        let address = address.to_string();
         let with = Arc::new((self.dial.clone(), connector, address.clone()));
         let dialler: Dialler = Box::new(move || {
             let with = with.clone();
@@ -179,13 +178,25 @@ impl Builder {
     }
 
     fn client(self, address: String, link: Result<Link, Dialler>) -> Client {
-        let (link, dial) = match link {
-            Ok(link) => (OnceCell::new_with(Some(Arc::new(link))), None),
-            Err(dial) => (OnceCell::new(), Some(dial)),
+        let (link, dialler) = match link {
+            Ok(link) => (OnceLock::from(Arc::new(link)), None),
+            Err(dialler) => (OnceLock::new(), Some(dialler)),
         };
         let Self { dial: DialConfig { formats, .. }, timeout, interceptors } = self;
         let peer = address.into();
-        let closed = AtomicBool::new(false);
-        Client { endpoint: Arc::new(Endpoint { peer, timeout, interceptors, formats, link, dial, closed }) }
+        let dialling = Default::default();
+        Client {
+            endpoint: Arc::new(Endpoint { peer, timeout, interceptors, formats, link, dialler, dialling }),
+        }
+    }
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Headers may hold credentials.
+        f.debug_struct("Builder")
+            .field("path", &self.dial.path)
+            .field("timeout", &self.timeout)
+            .finish_non_exhaustive()
     }
 }

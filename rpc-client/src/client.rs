@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use rpc_core::caller::{Request, ValueOf};
 use rpc_core::{Call, Caller, Executed};
@@ -33,14 +32,15 @@ impl Client {
     ///
     /// # Cancel safety
     /// Dropping the future drops the connection.
-    pub async fn connect(address: impl Into<String>) -> Result<Self, ConnectError> {
+    pub async fn connect(address: impl ToString) -> Result<Self, ConnectError> {
         Self::builder().connect(address).await
     }
 
     /// A client that connects at its first call, with the default settings. When that fails, the
-    /// calls that waited fail, and the next one tries again.
+    /// calls that waited fail, and the next one tries again. A connection that was made and lost is
+    /// not made again.
     #[must_use]
-    pub fn lazy(address: impl Into<String>) -> Self {
+    pub fn lazy(address: impl ToString) -> Self {
         Self::builder().lazy(address)
     }
 
@@ -96,16 +96,24 @@ impl Client {
     /// # Cancel safety
     /// The connection closes even if the future is dropped after its first poll.
     pub async fn close(&self) -> Result<(), Error> {
-        let again = self.endpoint.closed.swap(true, Ordering::AcqRel);
-        let link = self.endpoint.link.get();
-        if again || link.is_some_and(|link| !link.shared.close()) {
+        if !self.endpoint.close() {
             let call = self.endpoint.call_info("(close)".into());
             return Err(Error::Shutdown { call, executed: Executed::No });
         }
-        if let Some(link) = link {
+        if let Some(link) = self.endpoint.link.get() {
             link.over.cancelled().await;
         }
         Ok(())
+    }
+
+    /// Whether no call can be made through it any more: it was closed, or its connection is lost or
+    /// takes no new calls.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        match self.endpoint.link.get() {
+            Some(link) => link.shared.is_over(),
+            None => self.endpoint.is_closed(),
+        }
     }
 
     /// The server, as the client was told to reach it.

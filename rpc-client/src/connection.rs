@@ -6,9 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use rpc_core::client::Event;
 use rpc_core::input::Input;
-use rpc_core::message::GoAway;
 use rpc_core::output::Output;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio_util::sync::CancellationToken;
@@ -19,6 +17,9 @@ use crate::shared::{Demand, Shared};
 /// What is left to say to a server that does not listen is dropped after this.
 const FAREWELL: Duration = Duration::from_secs(1);
 
+/// Reads in a row before it is the writes' turn, which share tokio's budget of a poll with them.
+const READS: usize = 16;
+
 /// A larger input buffer is given back while the connection is idle.
 const KEPT_INPUT: usize = 4096;
 
@@ -28,7 +29,6 @@ pub(crate) struct Connection<IO> {
     /// What was taken from the callers and is on its way.
     writing: Output,
     woken: Vec<Waker>,
-    going_away: Option<GoAway>,
     shared: Arc<Shared>,
 }
 
@@ -44,21 +44,25 @@ struct EndOnDrop<'a, IO>(&'a mut Connection<IO>, Option<Lost>);
 
 impl<IO> Drop for EndOnDrop<'_, IO> {
     fn drop(&mut self) {
-        let lost = self.1.take().unwrap_or(Lost::Closed);
+        let lost = self.1.take().unwrap_or(Lost::Stopped);
         self.0.shared.end(lost, self.0.writing.len());
     }
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
     pub(crate) fn new(io: IO, input: Input, shared: Arc<Shared>) -> Self {
-        Self { io, input, writing: Output::default(), woken: Vec::new(), going_away: None, shared }
+        Self { io, input, writing: Output::default(), woken: Vec::new(), shared }
     }
 
     /// Serves the calls until the connection ends; then cancels `over`.
     pub(crate) async fn run(mut self, over: CancellationToken) {
         let _over = over.drop_guard();
         let mut end = EndOnDrop(&mut self, None);
-        let lost = end.0.serve().await;
+        let lost = match (end.0.serve().await, end.0.shared.going_away()) {
+            // The server had said why.
+            (Lost::Eof | Lost::Io(_), Some(go_away)) => Lost::GoingAway(Some(go_away)),
+            (lost, _) => lost,
+        };
         let last_words = match &lost {
             Lost::Closed => {
                 end.0.shared.cancel_all();
@@ -99,10 +103,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
     }
 
     fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Turn> {
-        loop {
+        for left in (0..READS).rev() {
             match self.poll_frames(cx) {
                 Poll::Ready(ControlFlow::Break(lost)) => return Poll::Ready(Turn::Over(lost)),
-                Poll::Ready(ControlFlow::Continue(())) => continue,
+                Poll::Ready(ControlFlow::Continue(())) if left == 0 => cx.waker().wake_by_ref(),
+                Poll::Ready(ControlFlow::Continue(())) => {}
                 Poll::Pending => break,
             }
         }
@@ -117,33 +122,27 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
         match self.shared.poll_demand(cx.waker(), can_write) {
             Demand::Write(in_flight) => return Poll::Ready(Turn::Output(in_flight)),
             Demand::Close => return Poll::Ready(Turn::Over(Lost::Closed)),
-            Demand::Nothing(0) if self.going_away.is_some() => {
-                return Poll::Ready(Turn::Over(Lost::GoingAway(self.going_away.take())));
-            }
-            Demand::Nothing(_) => {}
+            Demand::Leave => return Poll::Ready(Turn::Over(self.shared.lost())),
+            Demand::Nothing => {}
         }
         self.input.shrink(KEPT_INPUT);
         Poll::Pending
     }
 
     fn poll_frames(&mut self, cx: &mut Context<'_>) -> Poll<ControlFlow<Lost>> {
-        let Self { io, input, woken, going_away, shared, .. } = self;
-        let received = rpc_io::poll_receive(io, cx, input, |input, chunk| {
-            take_frames(input, chunk, shared, woken, going_away)
-        });
+        let Self { io, input, woken, shared, .. } = self;
+        let received =
+            rpc_io::poll_receive(io, cx, input, |input, chunk| take_frames(input, chunk, shared, woken));
         let flow = match std::task::ready!(received) {
             Ok(Some(flow)) => flow,
-            Ok(None) => ControlFlow::Break(match going_away.take() {
-                Some(go_away) => Lost::GoingAway(Some(go_away)),
-                None => Lost::Eof,
-            }),
+            Ok(None) => ControlFlow::Break(Lost::Eof),
             Err(error) => ControlFlow::Break(Lost::Io(Arc::new(error))),
         };
         Poll::Ready(flow)
     }
 
     fn take_kept(&mut self) -> ControlFlow<Lost> {
-        take_frames(&mut self.input, &[], &self.shared, &mut self.woken, &mut self.going_away)
+        take_frames(&mut self.input, &[], &self.shared, &mut self.woken)
     }
 
     /// Sends what is left, then that this was all.
@@ -162,16 +161,8 @@ fn take_frames(
     chunk: &[u8],
     shared: &Shared,
     woken: &mut Vec<Waker>,
-    going_away: &mut Option<GoAway>,
 ) -> ControlFlow<Lost> {
-    let event = |event| match event {
-        Event::GoAway(go_away) => {
-            tracing::debug!(reason = ?go_away.reason, message = go_away.message, "server goes away");
-            *going_away = Some(go_away);
-        }
-        Event::Pong(_) | Event::Nothing => {}
-    };
-    let result = shared.receive(Instant::now(), woken, input, chunk, event);
+    let result = shared.receive(Instant::now(), woken, input, chunk);
     woken.drain(..).for_each(Waker::wake);
     match result {
         Ok(()) => ControlFlow::Continue(()),

@@ -68,11 +68,17 @@ pub(crate) struct Dialled<IO> {
 
 impl DialConfig {
     pub(crate) async fn dial_tcp(&self, address: &str) -> Result<Dialled<TcpStream>, ConnectError> {
+        let request = self.request(address)?;
         let resolve = |source| ConnectError::Resolve { address: address.into(), source };
-        let places: Vec<_> = tokio::net::lookup_host(address).await.map_err(resolve)?.collect();
-        let stream = self.within_dial_timeout(address, TcpStream::connect(&places[..])).await?;
-        self.tcp.apply(&stream).map_err(|source| ConnectError::Dial { address: address.into(), source })?;
-        self.handshake(stream, address).await
+        let dial = |source| ConnectError::Dial { address: address.into(), source };
+        let connect = async {
+            let places: Vec<_> = tokio::net::lookup_host(address).await.map_err(resolve)?.collect();
+            let stream = TcpStream::connect(&places[..]).await.map_err(dial)?;
+            self.tcp.apply(&stream).map_err(dial)?;
+            Ok(stream)
+        };
+        let stream = self.within_dial_timeout(address, connect).await?;
+        self.exchange(stream, address, &request).await
     }
 
     pub(crate) async fn dial_with<C: Connector>(
@@ -80,30 +86,44 @@ impl DialConfig {
         connector: &C,
         address: &str,
     ) -> Result<Dialled<C::Io>, ConnectError> {
-        let io = self.within_dial_timeout(address, connector.connect()).await?;
-        self.handshake(io, address).await
+        let request = self.request(address)?;
+        let connect = async {
+            let dial = |source| ConnectError::Dial { address: address.into(), source };
+            connector.connect().await.map_err(dial)
+        };
+        let io = self.within_dial_timeout(address, connect).await?;
+        self.exchange(io, address, &request).await
     }
 
     async fn within_dial_timeout<IO>(
         &self,
         address: &str,
-        dial: impl Future<Output = io::Result<IO>>,
+        dial: impl Future<Output = Result<IO, ConnectError>>,
     ) -> Result<IO, ConnectError> {
-        match timeout(self.dial_timeout, dial).await {
-            Ok(Ok(io)) => Ok(io),
-            Ok(Err(source)) => Err(ConnectError::Dial { address: address.into(), source }),
-            Err(_) => Err(ConnectError::DialTimeout { address: address.into(), after: self.dial_timeout }),
-        }
+        timeout(self.dial_timeout, dial).await.unwrap_or_else(|_| {
+            Err(ConnectError::DialTimeout { address: address.into(), after: self.dial_timeout })
+        })
     }
 
     /// Sends CONNECT and reads the answer. What comes behind the answer is kept for the frames.
-    pub(crate) async fn handshake<IO>(&self, mut io: IO, address: &str) -> Result<Dialled<IO>, ConnectError>
+    pub(crate) async fn handshake<IO>(&self, io: IO, address: &str) -> Result<Dialled<IO>, ConnectError>
     where
         IO: AsyncRead + AsyncWrite + Unpin,
     {
-        let request = self.request(address)?;
+        self.exchange(io, address, &self.request(address)?).await
+    }
+
+    async fn exchange<IO>(
+        &self,
+        mut io: IO,
+        address: &str,
+        request: &[u8],
+    ) -> Result<Dialled<IO>, ConnectError>
+    where
+        IO: AsyncRead + AsyncWrite + Unpin,
+    {
         let exchange = async {
-            io.write_all(&request).await.map_err(HeadError::Io)?;
+            io.write_all(request).await.map_err(HeadError::Io)?;
             io.flush().await.map_err(HeadError::Io)?;
             rpc_io::read_head(&mut io, &mut HeadBuffer::default(), check_first_bytes).await
         };
@@ -132,9 +152,11 @@ impl DialConfig {
     }
 
     fn request(&self, address: &str) -> Result<Vec<u8>, ConnectError> {
-        let invalid = |source| ConnectError::Address { address: address.into(), source };
-        let path: PathAndQuery = self.path.parse().map_err(invalid)?;
-        let authority: Authority = address.parse().map_err(invalid)?;
+        let path = self.path.parse::<PathAndQuery>();
+        let path = path.map_err(|source| ConnectError::Path { path: self.path.clone(), source })?;
+        let authority = address.parse::<Authority>();
+        let authority =
+            authority.map_err(|source| ConnectError::Address { address: address.into(), source })?;
         let mut request = Vec::new();
         let connect = Connect {
             path: &path,

@@ -192,6 +192,9 @@ pub enum Lost {
     /// The server broke the protocol, and this side gave up.
     #[error("the server broke the protocol: {0}")]
     Protocol(#[source] ProtocolError),
+    /// The task of the connection was stopped: its runtime ended.
+    #[error("the runtime of the connection ended")]
+    Stopped,
     /// The server takes no new calls here.
     #[error("the server takes no new calls on this connection{}", reason(.0))]
     GoingAway(Option<GoAway>),
@@ -249,7 +252,7 @@ pub enum ConnectError {
         after: Duration,
     },
     /// The server's answer was no acceptance.
-    #[error("{address} is not serving RPC here: {source}")]
+    #[error("{address} did not accept the connection: {source}")]
     Answer {
         /// The address as it was given.
         address: String,
@@ -264,8 +267,16 @@ pub enum ConnectError {
         /// Which, and why.
         source: HeadError,
     },
-    /// Path or address do not fit into an HTTP request.
-    #[error("cannot ask {address} for a connection: {source}")]
+    /// The path does not fit into an HTTP request.
+    #[error("cannot CONNECT to the path {path:?}: {source}")]
+    Path {
+        /// The path as it was given.
+        path: String,
+        /// Why.
+        source: http::uri::InvalidUri,
+    },
+    /// The address does not fit into an HTTP request.
+    #[error("{address:?} is not host:port: {source}")]
     Address {
         /// The address as it was given.
         address: String,

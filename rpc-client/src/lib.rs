@@ -23,6 +23,9 @@ mod pending;
 mod shared;
 mod until;
 
+// Types of theirs stand in ours.
+pub use {http, rpc_core};
+
 pub use builder::Builder;
 pub use client::Client;
 pub use dial::Connector;

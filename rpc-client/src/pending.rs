@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Instant;
 
+use bytes::Bytes;
 use rpc_core::body::LARGE_BODY;
 use rpc_core::caller::{Options, Reply, Request};
 use rpc_core::client::{OpenError, Outcome, RequestHead};
@@ -19,8 +20,8 @@ use rpc_io::with_scratch;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::endpoint::{Endpoint, Link};
-use crate::error::{CallInfo, ConnectError, Error, Lost};
+use crate::endpoint::{Endpoint, Link, NotConnected};
+use crate::error::{CallInfo, Error, Lost};
 use crate::interceptor::{Ended, Outgoing};
 use crate::shared::Rejected;
 use crate::until::{Stop, Until};
@@ -52,13 +53,13 @@ impl<A, R> Unpin for Pending<A, R> {}
 enum Args<A> {
     Value(A, rpc_core::caller::Encode<A>),
     /// Encoded by `start`, in each format that the server may choose.
-    Encoded(Vec<(Format, Vec<u8>)>),
+    Encoded(Vec<(Format, Bytes)>),
 }
 
 enum State {
     New(Options),
     Ready,
-    Connecting(Pin<Box<dyn Future<Output = Result<(), ConnectError>> + Send>>),
+    Connecting(Pin<Box<dyn Future<Output = Result<(), NotConnected>> + Send>>),
     /// In the queue for a slot, under this ticket.
     Queued(Arc<Link>, u64),
     Sent(Arc<Link>, CallId),
@@ -168,7 +169,11 @@ impl<A: Serialize + Send, R: DeserializeOwned + Send + 'static> Pending<A, R> {
             }),
             Args::Encoded(encoded) => {
                 let body = encoded.iter().find(|(format, _)| *format == link.format);
-                Ok(shared.submit(head, body.map_or(&[], |(_, body)| body), None, waker, ticket))
+                let body = body.map(|(_, body)| body.clone()).unwrap_or_default();
+                Ok(match body.len() {
+                    LARGE_BODY.. => shared.submit(head, &[], Some(body), waker, ticket),
+                    _ => shared.submit(head, &body, None, waker, ticket),
+                })
             }
         };
         match submitted.map_err(|source| self.encode_error(source))? {
@@ -176,7 +181,7 @@ impl<A: Serialize + Send, R: DeserializeOwned + Send + 'static> Pending<A, R> {
             Err(Rejected::Queued(ticket)) => self.state = State::Queued(link, ticket),
             Err(Rejected::NoRoom) => {}
             Err(Rejected::Open(OpenError::GoingAway)) => {
-                return Err(self.lost(Lost::GoingAway(None), Executed::No));
+                return Err(self.lost(link.shared.lost(), Executed::No));
             }
             Err(Rejected::Open(source)) => {
                 return Err(Error::Limit { call: self.info(), source });
@@ -211,13 +216,8 @@ impl<A: Serialize + Send, R: DeserializeOwned + Send + 'static> Pending<A, R> {
                 State::Ready => {
                     match self.endpoint.link.get().cloned() {
                         Some(link) => self.submit(link, Some(cx.waker()), None)?,
-                        None if self.endpoint.is_closed() => {
-                            return Poll::Ready(Err(self.lost(Lost::Closed, Executed::No)));
-                        }
                         None => {
-                            let endpoint = self.endpoint.clone();
-                            let connect = async move { endpoint.connected().await };
-                            self.state = State::Connecting(Box::pin(connect));
+                            self.state = State::Connecting(Box::pin(self.endpoint.connected()));
                             continue;
                         }
                     }
@@ -225,13 +225,19 @@ impl<A: Serialize + Send, R: DeserializeOwned + Send + 'static> Pending<A, R> {
                     return Poll::Pending;
                 }
                 State::Connecting(connect) => {
-                    if let Err(source) = ready!(connect.as_mut().poll(cx)) {
-                        let call = self.info();
-                        return Poll::Ready(Err(Error::Connect { call, source: Arc::new(source) }));
+                    match ready!(connect.as_mut().poll(cx)) {
+                        Ok(()) => {}
+                        Err(NotConnected::Closed) => {
+                            return Poll::Ready(Err(self.lost(Lost::Closed, Executed::No)));
+                        }
+                        Err(NotConnected::Failed(source)) => {
+                            return Poll::Ready(Err(Error::Connect { call: self.info(), source }));
+                        }
                     }
                     self.state = State::Ready;
                 }
                 State::Queued(link, ticket) => {
+                    ready!(link.shared.poll_room(*ticket, cx.waker()));
                     let (link, ticket) = (link.clone(), *ticket);
                     self.submit(link, Some(cx.waker()), Some(ticket))?;
                     return Poll::Pending;
@@ -249,10 +255,7 @@ impl<A: Serialize + Send, R: DeserializeOwned + Send + 'static> Pending<A, R> {
     fn poll_sent(&mut self, waker: &Waker, body: &mut Vec<u8>) -> Poll<Result<Reply<R>, Error>> {
         let State::Sent(link, id) = &self.state else { return Poll::Pending };
         let outcome = ready!(link.shared.poll(*id, waker, body));
-        let lost = match outcome {
-            Outcome::Lost(_) => link.shared.lost(),
-            _ => None,
-        };
+        let lost = matches!(outcome, Outcome::Lost(_)).then(|| link.shared.lost());
         let format = link.format;
         self.state = State::Over;
         Poll::Ready(self.conclude(outcome, format, body, lost))
@@ -283,12 +286,12 @@ fn encode_apart<A>(
     format: Format,
     args: &A,
     encode: rpc_core::caller::Encode<A>,
-) -> Result<(Format, Vec<u8>), EncodeError> {
+) -> Result<(Format, Bytes), EncodeError> {
     let mut body = Vec::new();
     if let Some(tail) = encode(format, args, &mut body)? {
         body.extend_from_slice(&tail);
     }
-    Ok((format, body))
+    Ok((format, body.into()))
 }
 
 impl<A: Serialize + Send, R: DeserializeOwned + Send + 'static> Future for Pending<A, R> {

@@ -39,6 +39,7 @@ struct State {
     queue: BTreeMap<u64, Waker>,
     next_ticket: u64,
     closing: bool,
+    going_away: Option<GoAway>,
     lost: Option<Lost>,
 }
 
@@ -47,8 +48,10 @@ struct State {
 pub(crate) enum Demand {
     /// Output waits, with so many calls in flight.
     Write(u32),
-    /// Nothing now, with so many calls in flight; the task will be woken.
-    Nothing(u32),
+    /// Nothing now; the task will be woken.
+    Nothing,
+    /// To leave: the server takes no new calls, and none is in flight.
+    Leave,
     /// To end the connection.
     Close,
 }
@@ -78,6 +81,7 @@ impl Shared {
                 queue: BTreeMap::new(),
                 next_ticket: 0,
                 closing: false,
+                going_away: None,
                 lost: None,
             }),
         }
@@ -122,8 +126,13 @@ impl Shared {
 
     pub(crate) fn poll(&self, id: CallId, waker: &Waker, buffer: &mut Vec<u8>) -> Poll<Outcome> {
         let mut replaced = None;
-        let polled = self.lock().calls.poll(id, waker, buffer, &mut replaced);
+        let mut state = self.lock();
+        let polled = state.calls.poll(id, waker, buffer, &mut replaced);
+        // A slot is free now, also when no call has ended.
+        let next = if polled.is_ready() { state.next_in_queue() } else { Vec::new() };
+        drop(state);
         drop(replaced);
+        next.into_iter().for_each(Waker::wake);
         polled
     }
 
@@ -133,9 +142,10 @@ impl Shared {
         let State { calls, out, .. } = &mut *state;
         let left = calls.abandon(id, out);
         let writer = state.wake_writer();
+        let next = state.next_in_queue();
         drop(state);
         drop(left);
-        writer.into_iter().for_each(Waker::wake);
+        writer.into_iter().chain(next).for_each(Waker::wake);
     }
 
     /// The caller leaves the queue without a slot.
@@ -160,9 +170,34 @@ impl Shared {
         first
     }
 
-    /// Why the connection is over, if it is.
-    pub(crate) fn lost(&self) -> Option<Lost> {
-        self.lock().lost.clone()
+    /// Why the connection is over, or takes no new calls.
+    pub(crate) fn lost(&self) -> Lost {
+        let state = self.lock();
+        state.lost.clone().unwrap_or_else(|| Lost::GoingAway(state.going_away.clone()))
+    }
+
+    /// What the server said when it went away, if it did.
+    pub(crate) fn going_away(&self) -> Option<GoAway> {
+        self.lock().going_away.clone()
+    }
+
+    /// Whether no call can be made any more.
+    pub(crate) fn is_over(&self) -> bool {
+        let state = self.lock();
+        state.closing || state.lost.is_some() || state.going_away.is_some()
+    }
+
+    /// Asks for room, or queues `waker` under `ticket` until there is.
+    pub(crate) fn poll_room(&self, ticket: u64, waker: &Waker) -> Poll<()> {
+        let waker = waker.clone();
+        let mut state = self.lock();
+        if state.lost.is_some() || state.may_open(Some(ticket)) {
+            return Poll::Ready(());
+        }
+        let (_, old) = state.enqueue(Some(ticket), waker);
+        drop(state);
+        drop(old);
+        Poll::Pending
     }
 
     /// What the task has to do, which is woken when that changes. `can_write`: all that was taken
@@ -179,9 +214,10 @@ impl Shared {
         // Only here was the output seen empty. While the socket takes nothing, it wakes the task.
         state.idle = can_write;
         let old = state.set_writer(waker);
+        let leave = in_flight == 0 && state.calls.is_going_away();
         drop(state);
         drop(old);
-        Demand::Nothing(in_flight)
+        if leave { Demand::Leave } else { Demand::Nothing }
     }
 
     /// Moves all output to the writer's own, which is empty.
@@ -202,14 +238,13 @@ impl Shared {
         woken: &mut Vec<Waker>,
         input: &mut Input,
         chunk: &[u8],
-        mut event: impl FnMut(Event),
     ) -> Result<(), ProtocolError> {
         let mut at = 0;
         let mut state = self.lock();
         while let Some(frame) = input.next(chunk, &mut at)? {
             match state.calls.receive(frame, now, woken)? {
-                Event::Nothing => {}
-                other => event(other),
+                Event::GoAway(go_away) => state.going_away = Some(go_away),
+                Event::Pong(_) | Event::Nothing => {}
             }
         }
         let State { calls, out, .. } = &mut *state;
@@ -226,6 +261,7 @@ impl Shared {
         calls.cancel_all(out, &mut woken);
         // Those that wake find out from it.
         state.lost = Some(Lost::Closed);
+        woken.extend(mem::take(&mut state.queue).into_values());
         drop(state);
         woken.into_iter().for_each(Waker::wake);
     }
@@ -266,7 +302,7 @@ impl State {
     }
 
     fn has_room(&self) -> bool {
-        self.calls.has_room() && self.out.len() < OUTPUT_MARK
+        self.calls.room() > 0 && self.out.len() < OUTPUT_MARK
     }
 
     fn enqueue(&mut self, ticket: Option<u64>, waker: Waker) -> (u64, Option<Waker>) {
@@ -277,10 +313,16 @@ impl State {
         (ticket, self.queue.insert(ticket, waker))
     }
 
-    /// The one to wake when there is room. It stays in the queue until it comes for its slot.
-    fn next_in_queue(&self) -> Option<Waker> {
-        let (_, waker) = self.queue.first_key_value()?;
-        (self.calls.is_going_away() || self.has_room()).then(|| waker.clone())
+    /// Those to wake because there is room. They leave the queue, so that one who is not polled
+    /// holds up nobody; who comes too late queues again, in its old place.
+    fn next_in_queue(&mut self) -> Vec<Waker> {
+        let room = match self.calls.is_going_away() {
+            true => usize::MAX,
+            false if self.has_room() => self.calls.room() as usize,
+            false => 0,
+        };
+        let count = room.min(self.queue.len());
+        (0..count).filter_map(|_| self.queue.pop_first()).map(|(_, waker)| waker).collect()
     }
 
     /// Returns the waker it replaces, to be dropped outside the lock.

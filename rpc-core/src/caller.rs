@@ -203,6 +203,13 @@ pub struct ValueOf<P> {
     pending: P,
 }
 
+impl<P> ValueOf<P> {
+    /// The call with the metadata of its reply.
+    pub fn with_metadata(self) -> P {
+        self.pending
+    }
+}
+
 impl<P, R, E> Future for ValueOf<P>
 where
     P: Future<Output = Result<Reply<R>, E>> + Unpin,

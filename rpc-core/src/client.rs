@@ -3,6 +3,7 @@
 mod slot;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -32,9 +33,9 @@ use slot::{Done, Slot, State};
 pub struct Calls {
     limits: Limits,
     counter: u64,
-    names: HashMap<Box<str>, u16>,
+    names: HashMap<Arc<str>, u16>,
     /// The name used last: most calls go on with it, and a comparison is cheaper than a hash.
-    last_name: (Box<str>, u16),
+    last_name: (Arc<str>, u16),
     slots: Vec<Slot>,
     free: Vec<u16>,
     in_flight: u32,
@@ -100,7 +101,7 @@ impl Calls {
             limits,
             counter: 0,
             names: HashMap::new(),
-            last_name: Default::default(),
+            last_name: ("".into(), 0),
             slots: Vec::new(),
             free: Vec::new(),
             in_flight: 0,
@@ -116,11 +117,11 @@ impl Calls {
         self.in_flight
     }
 
-    /// Whether one more call may be opened now.
+    /// How many more calls may be opened now.
     #[must_use]
-    pub fn has_room(&self) -> bool {
-        self.in_flight < self.limits.max_calls
-            && (!self.free.is_empty() || self.slots.len() < MAX_MAX_CALLS as usize)
+    pub fn room(&self) -> u32 {
+        let slots = self.free.len() + MAX_MAX_CALLS as usize - self.slots.len();
+        self.limits.max_calls.saturating_sub(self.in_flight).min(slots as u32)
     }
 
     /// Whether the server said that it takes no new calls.
@@ -149,7 +150,7 @@ impl Calls {
         if self.counter == MAX_COUNTER {
             return Err(OpenError::Exhausted);
         }
-        if !self.has_room() {
+        if self.room() == 0 {
             return Err(OpenError::Full);
         }
         let (index, introduces) = self.index_of(head.method)?;
@@ -213,7 +214,7 @@ impl Calls {
                 if matches!(done, Done::Response { large: None, .. }) {
                     std::mem::swap(buffer, &mut slot.buffer);
                 }
-                slot.release();
+                slot.release(id.slot());
                 self.free.push(id.slot());
                 Poll::Ready(match done {
                     Done::Response { metadata, large } => Outcome::Response { metadata, large },
@@ -243,7 +244,7 @@ impl Calls {
                 out.put(Kind::Cancel, 0, id, &[]);
             }
             State::Done(_) => {
-                slot.release();
+                slot.release(id.slot());
                 self.free.push(id.slot());
             }
             State::Free | State::Abandoned => {}
@@ -360,7 +361,7 @@ impl Calls {
         self.in_flight -= 1;
         let slot = &mut self.slots[usize::from(id.slot())];
         if matches!(slot.state, State::Abandoned) {
-            slot.release();
+            slot.release(id.slot());
             self.free.push(id.slot());
         } else {
             slot.state = State::Done(done);

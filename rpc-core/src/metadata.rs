@@ -55,13 +55,13 @@ impl Metadata {
         Ok(())
     }
 
-    /// The first value under `key` (in lower case).
+    /// The first value under `key`, in upper or lower case.
     #[must_use]
     pub fn value(&self, key: &str) -> Option<&[u8]> {
-        self.iter().find(|(name, _)| *name == key).map(|(_, value)| value)
+        self.iter().find(|(name, _)| name.eq_ignore_ascii_case(key)).map(|(_, value)| value)
     }
 
-    /// The first value under `key` (in lower case), if it is UTF-8.
+    /// The first value under `key`, in upper or lower case, if it is UTF-8.
     #[must_use]
     pub fn text(&self, key: &str) -> Option<&str> {
         self.value(key).and_then(|value| std::str::from_utf8(value).ok())

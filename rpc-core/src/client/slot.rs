@@ -8,8 +8,11 @@ use crate::call_id::CallId;
 use crate::metadata::Metadata;
 use crate::status::{Executed, Status};
 
-/// A slot keeps the buffer of its last answer when it is no larger than this.
-pub(super) const KEPT_BUFFER: usize = 8 * 1024;
+/// The buffers of answers that are kept for the next call: large ones in the first slots, which are
+/// used most, small ones in all. A burst of calls leaves little behind.
+pub(super) const KEPT_LARGE: usize = 8 * 1024;
+pub(super) const KEPT_SMALL: usize = 256;
+const FIRST_SLOTS: u16 = 64;
 
 #[derive(Debug)]
 pub(super) struct Slot {
@@ -58,10 +61,11 @@ impl Slot {
         Self { id: CallId::NONE, state: State::Free, waker: None, end: 0, buffer: Vec::new() }
     }
 
-    pub(super) fn release(&mut self) {
+    pub(super) fn release(&mut self, at: u16) {
         self.id = CallId::NONE;
         self.state = State::Free;
-        if self.buffer.capacity() > KEPT_BUFFER {
+        let kept = if at < FIRST_SLOTS { KEPT_LARGE } else { KEPT_SMALL };
+        if self.buffer.capacity() > kept {
             self.buffer = Vec::new();
         }
     }

@@ -17,10 +17,10 @@ fn an_abandoned_call_holds_its_slot_and_its_count_until_the_terminal_frame() {
     let mut client = Client::with_room_for(1);
     let id = client.open();
     client.calls.abandon(id, &mut client.out);
-    assert_eq!((client.calls.in_flight(), client.calls.has_room()), (1, false));
+    assert_eq!((client.calls.in_flight(), client.calls.room()), (1, 0));
     assert_eq!(client.try_open("A.B", b""), Err(OpenError::Full));
     client.respond(id, b"late");
-    assert_eq!((client.calls.in_flight(), client.calls.has_room()), (0, true));
+    assert_eq!((client.calls.in_flight(), client.calls.room()), (0, 1));
     assert_eq!(client.open().slot(), id.slot());
 }
 

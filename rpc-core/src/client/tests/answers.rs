@@ -70,7 +70,7 @@ fn a_small_answer_is_swapped_with_the_callers_buffer() {
 #[test]
 fn a_slot_does_not_keep_the_memory_of_a_larger_answer() {
     let mut client = Client::new();
-    client.buffer = Vec::with_capacity(slot::KEPT_BUFFER + 1);
+    client.buffer = Vec::with_capacity(slot::KEPT_LARGE + 1);
     let id = client.open();
     client.respond(id, b"small");
     client.body(id);

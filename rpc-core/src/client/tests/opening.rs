@@ -77,7 +77,7 @@ fn as_many_calls_are_open_as_the_server_takes_and_not_one_more() {
     let ids = [client.open(), client.open(), client.open()];
     assert_eq!(client.try_open("A.B", b""), Err(OpenError::Full));
     client.respond(ids[1], b"");
-    assert!(client.calls.has_room(), "an answer makes room before it is taken");
+    assert!(client.calls.room() > 0, "an answer makes room before it is taken");
     client.open();
 }
 
