@@ -19,6 +19,7 @@ use crate::metadata::Metadata;
 
 /// The connection that a call came in on.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Peer {
     /// The other end's address, where the transport has one.
     pub address: Option<SocketAddr>,
@@ -48,6 +49,14 @@ struct Call {
     /// Whether there is anything in `reply`: most answers have no metadata, and a look is cheaper
     /// than a lock.
     has_reply: AtomicBool,
+}
+
+impl Peer {
+    /// The other end at `address`, which sent these headers and speaks this format.
+    #[must_use]
+    pub fn new(address: Option<SocketAddr>, headers: HeaderMap, format: Format) -> Self {
+        Self { address, headers, format }
+    }
 }
 
 impl Context {
@@ -165,9 +174,11 @@ impl Context {
     }
 
     /// Tells the clones that outlive the handler that the call is over.
-    pub(crate) fn end(&self) {
-        if Arc::strong_count(&self.call) > 1 {
-            self.cancel(CancelReason::Ended);
+    pub(crate) fn end(&mut self) {
+        match Arc::get_mut(&mut self.call) {
+            // A lane may rest for long; it must not hold on to what a client sent.
+            Some(call) => call.metadata = Metadata::EMPTY,
+            None => self.cancel(CancelReason::Ended),
         }
     }
 }

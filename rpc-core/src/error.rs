@@ -130,7 +130,7 @@ pub enum ProtocolError {
         /// The id of the GoAway before.
         before: CallId,
     },
-    /// Many times more calls in flight than were announced.
+    /// As many calls over the limit in a row as the limit, and one more.
     #[error("calls kept coming over the limit of {limit} in flight")]
     TooManyCalls {
         /// The limit in calls.

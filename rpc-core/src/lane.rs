@@ -94,6 +94,15 @@ impl<H, A, R, E, F> FnLane<H, A, R, E, F> {
     }
 }
 
+impl<H, A, R, E, F> Drop for FnLane<H, A, R, E, F> {
+    /// What is left of the user's must not unwind into the connection, which may drop others with it.
+    fn drop(&mut self) {
+        let Self { future, outcome, panicked, .. } = self;
+        let _ = Self::guarded(panicked, || future.set(None));
+        let _ = Self::guarded(panicked, || *outcome = None);
+    }
+}
+
 impl<H, A, R, E, F> Running for FnLane<H, A, R, E, F>
 where
     H: Fn(Context, A) -> F + Send + Sync + 'static,

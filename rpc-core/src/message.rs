@@ -7,6 +7,7 @@ use bytes::Bytes;
 use crate::body::Body;
 use crate::error::{MetadataError, ProtocolError};
 use crate::frame::{Kind, flags};
+use crate::handshake::legible;
 use crate::metadata::Metadata;
 use crate::status::{Code, Executed, Status};
 
@@ -227,7 +228,7 @@ impl GoAway {
     pub(crate) fn read(body: &[u8]) -> Result<Self, ProtocolError> {
         let mut fields = Fields::new(Kind::GoAway, body);
         let [reason] = fields.array("reason")?;
-        let message = String::from_utf8_lossy(fields.rest);
-        Ok(Self { reason: GoAwayReason::from_wire(reason), message: message.chars().take(256).collect() })
+        let message = legible(fields.rest).chars().take(256).collect();
+        Ok(Self { reason: GoAwayReason::from_wire(reason), message })
     }
 }

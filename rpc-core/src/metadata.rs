@@ -72,6 +72,12 @@ impl Metadata {
         self.entries.iter().map(|(key, value)| (&**key, &**value))
     }
 
+    /// About how many bytes of memory the pairs take.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        self.block_len() + self.entries.len() * size_of::<(Box<str>, Box<[u8]>)>()
+    }
+
     /// Whether there is no pair.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -133,7 +133,12 @@ impl Calls {
                 }
                 Ok(Event::Pong(id.to_wire()))
             }
-            Kind::GoAway => Ok(Event::GoAway(GoAway::read(body.as_slice())?)),
+            Kind::GoAway => {
+                if !self.budget.draw(now) {
+                    return Err(ProtocolError::CalmDown { kind });
+                }
+                Ok(Event::GoAway(GoAway::read(body.as_slice())?))
+            }
             Kind::Response | Kind::Status => Err(ProtocolError::UnexpectedKind { kind, id }),
         }
     }

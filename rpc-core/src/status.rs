@@ -119,9 +119,9 @@ impl Executed {
 
 /// The failure of a call, as it crosses the wire.
 ///
-/// A handler returns one; the caller receives it whole. Any error a handler meets becomes
-/// [`Code::Unknown`] with its text through `?`, as in net/rpc. That conversion covers every
-/// `std::error::Error`, which is why `Status` itself is not one (as with `anyhow::Error`).
+/// A handler returns one; the caller receives it whole. Through `?`, every `std::error::Error` that a
+/// handler meets becomes [`Code::Unknown`] with its text, as in net/rpc; that is why `Status` itself is
+/// not one (as with `anyhow::Error`). What is no `Error` goes through [`from_display`](Self::from_display).
 ///
 /// ```
 /// use rpc_core::{Code, Status};
@@ -235,6 +235,21 @@ constructors! {
     unavailable => Unavailable,
     data_loss => DataLoss,
     unauthenticated => Unauthenticated,
+}
+
+impl Status {
+    /// A [`Code::Unknown`] with the text of anything that has one: an `anyhow::Error` (with
+    /// `{error:#}`, its causes too), a boxed error, a `String`, which `?` does not turn into one.
+    ///
+    /// ```
+    /// use rpc_core::Status;
+    ///
+    /// let boxed: Box<dyn std::error::Error + Send + Sync> = "no such file".into();
+    /// assert_eq!(Status::from_display(boxed).message(), "no such file");
+    /// ```
+    pub fn from_display(error: impl fmt::Display) -> Self {
+        Self::unknown(error.to_string())
+    }
 }
 
 impl<E: std::error::Error + Send + Sync + 'static> From<E> for Status {

@@ -129,7 +129,7 @@ fn ten_thousand_calls_through_the_server_allocate_nothing() {
     };
     let (warm_up, steady) = (request(1000), request(CALLS));
 
-    let peer = Arc::new(Peer { address: None, headers: Default::default(), format: Format::Bincode });
+    let peer = Arc::new(Peer::new(None, Default::default(), Format::Bincode));
     let multiply = |_cx: Context, args: Args| async move { Ok::<_, Status>(args.a * args.b) };
     let mut served = Served {
         calls: server::Calls::new(limits),

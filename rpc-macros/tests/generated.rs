@@ -86,7 +86,7 @@ fn finish<F: Future>(future: F) -> F::Output {
 
 /// Runs a method as a server does; returns the body of its answer.
 fn serve(service: &Service, method: &Method, args: &impl Serialize) -> (Ended, Vec<u8>) {
-    let peer = Peer { address: None, headers: Default::default(), format: Format::Bincode };
+    let peer = Peer::new(None, Default::default(), Format::Bincode);
     let full_name = format!("{}.{}", service.name(), method.name());
     let mut lane = method.lane(Arc::new(peer), full_name.into());
     lane.open(CallId::client(1, 0), None, Metadata::EMPTY);

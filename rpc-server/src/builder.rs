@@ -190,6 +190,7 @@ impl Builder {
             return Err(error);
         }
         rpc_core::handshake::check_limits(config.limits)?;
+        config.check()?;
         let (shutdown, memory) = Default::default();
         Ok(Server { state: Arc::new(State { config, registry, shutdown, memory, interceptors }) })
     }

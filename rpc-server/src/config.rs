@@ -9,6 +9,8 @@ use rpc_core::handshake::{DEFAULT_PATH, MAX_HEAD, Refusal};
 use rpc_core::{Format, Limits};
 use rpc_io::TcpOptions;
 
+use crate::error::BuildError;
+
 /// The clock of the runtime, which tests can stop.
 pub(crate) fn now() -> Instant {
     tokio::time::Instant::now().into_std()
@@ -33,6 +35,29 @@ pub(crate) struct Config {
     pub(crate) grace: Duration,
     pub(crate) tcp: TcpOptions,
     pub(crate) accept: Option<AcceptHook>,
+}
+
+impl Config {
+    /// What would serve nobody.
+    pub(crate) fn check(&self) -> Result<(), BuildError> {
+        if self.formats.is_empty() {
+            return Err(BuildError::NoFormat);
+        }
+        let path = self.path.clone();
+        if !path.starts_with('/') {
+            return Err(BuildError::Path { path });
+        }
+        #[cfg(feature = "debug-page")]
+        if let Some(debug) = &self.debug_path {
+            if *debug == path {
+                return Err(BuildError::PathTwice { path });
+            }
+            if !debug.starts_with('/') {
+                return Err(BuildError::Path { path: debug.clone() });
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Default for Config {

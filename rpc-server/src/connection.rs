@@ -22,6 +22,9 @@ use crate::state::State;
 /// Frames taken in one turn before other tasks get theirs.
 const BATCH: usize = 256;
 
+/// A read counts as a frame for each so many bytes of it, so that a turn is bounded in bytes too.
+const BYTES_PER_FRAME: usize = 4096;
+
 /// A client that has closed its side may be waiting for answers or be gone. Only a write tells, so
 /// it gets a Ping this often.
 const PING_INTERVAL: Duration = Duration::from_secs(30);
@@ -43,6 +46,8 @@ pub(crate) struct Connection<IO> {
     next_ping: Option<Instant>,
     /// The client has taken nothing since then.
     stalled: Option<Instant>,
+    /// However slowly the client takes the last answers, the shutdown does not wait longer.
+    last_end: Option<Instant>,
     timer: Option<(Instant, Pin<Box<Sleep>>)>,
 }
 
@@ -67,6 +72,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
             phase: Phase::Serving,
             next_ping: None,
             stalled: None,
+            last_end: None,
             timer: None,
         }
     }
@@ -127,7 +133,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
             if below_mark && taken < BATCH {
                 match self.poll_frames(BATCH - taken, cx) {
                     Poll::Ready(Ok(count)) => {
-                        taken += count.max(1);
+                        taken += count;
                         continue;
                     }
                     Poll::Ready(Err(turn)) => return Poll::Ready(turn),
@@ -141,6 +147,10 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
                 Poll::Pending if self.session.out.len() < waits => self.stalled = Some(now()),
                 Poll::Pending => _ = self.stalled.get_or_insert_with(now),
             }
+            // Whatever else has come by now came after the GoAway.
+            if self.session.is_quiet() && self.session.is_draining() {
+                return Poll::Ready(Turn::Over);
+            }
             if taken >= BATCH && self.session.out.len() < mark {
                 return Poll::Ready(Turn::Yield);
             }
@@ -148,25 +158,29 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
                 break;
             }
         }
-        if self.session.is_quiet() {
-            if !self.kept && (!self.reading || self.session.is_draining()) {
-                return Poll::Ready(Turn::Over);
-            }
-            rpc_io::reclaim_buffer(&mut self.session.out);
-            self.input.shrink(KEPT_INPUT);
+        if self.session.is_quiet() && !self.kept && !self.reading {
+            return Poll::Ready(match self.input.is_empty() {
+                true => Turn::Over,
+                false => Turn::Failed(ConnectionError::Io(io::ErrorKind::UnexpectedEof.into())),
+            });
         }
+        rpc_io::reclaim_buffer(&mut self.session.out);
+        self.input.shrink(KEPT_INPUT);
         self.poll_timer(cx)
     }
 
-    /// Takes up to `most` frames; the number taken, which is 0 at the end of the stream.
+    /// Takes up to `most` frames; what that weighed.
     fn poll_frames(&mut self, most: usize, cx: &mut Context<'_>) -> Poll<Result<usize, Turn>> {
         let mark = self.server.config.output_mark;
         let Self { io, input, session, .. } = self;
         // The same waker for the socket and for handlers that are polled for the first time.
         let mut frames_cx = Context::from_waker(cx.waker());
+        // A large frame is read into the input itself.
+        let direct = input.direct().map_or(0, |(_, most)| most);
         let mut take = |input: &mut Input, chunk: &[u8]| {
             let batch = now();
             let (mut at, mut count) = (0, 0);
+            let weight = 1 + chunk.len().max(direct) / BYTES_PER_FRAME;
             let more = loop {
                 if count == most || session.out.len() >= mark {
                     input.keep(&chunk[at..]);
@@ -179,7 +193,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
                 count += 1;
             };
             session.end_batch(batch);
-            Ok((count, more))
+            Ok((weight.max(count), more))
         };
         let taken = if self.kept {
             take(input, &[])
@@ -197,9 +211,9 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
             }
         };
         Poll::Ready(match taken {
-            Ok((count, more)) => {
+            Ok((weight, more)) => {
                 self.kept = more;
-                Ok(count)
+                Ok(weight)
             }
             Err(error) => Err(Turn::Broken(error)),
         })
@@ -214,13 +228,17 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
         self.session.drain();
         if phase == Phase::Cancelling {
             self.session.cancel_all(CancelReason::Shutdown);
+            self.last_end = now().checked_add(self.server.config.write_timeout);
         }
     }
 
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<Turn> {
         loop {
-            let stall_end = self.stalled.map(|since| since + self.server.config.write_timeout);
-            let due = [stall_end, self.next_ping, self.session.next_deadline()];
+            let write_timeout = self.server.config.write_timeout;
+            let stall_end = self.stalled.and_then(|since| since.checked_add(write_timeout));
+            let last_end = self.last_end.filter(|_| !self.session.out.is_empty());
+            let write_end = stall_end.into_iter().chain(last_end).min();
+            let due = [write_end, self.next_ping, self.session.next_deadline()];
             let Some(next) = due.into_iter().flatten().min() else {
                 self.timer = None;
                 return Poll::Pending;
@@ -233,8 +251,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
                 }
             };
             std::task::ready!(sleep.as_mut().poll(cx));
-            if stall_end == Some(next) {
-                let timed_out = io::Error::new(io::ErrorKind::TimedOut, "the client took no answers");
+            if write_end == Some(next) {
+                let waits = self.session.out.len();
+                let text =
+                    format!("the client did not take {waits} bytes of answers within {write_timeout:?}");
+                let timed_out = io::Error::new(io::ErrorKind::TimedOut, text);
                 return Poll::Ready(Turn::Failed(ConnectionError::Io(timed_out)));
             }
             self.timer = None;
@@ -243,7 +264,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
                 self.session.ping();
                 return Poll::Ready(Turn::Yield);
             }
-            self.session.expire(next);
+            self.session.expire(next.max(now()));
             // What it gave up is answered in the next turn, which its waker brings about.
         }
     }

@@ -24,7 +24,6 @@ use crate::state::State;
 pub(crate) struct Door {
     server: Arc<State>,
     from: Option<SocketAddr>,
-    open: usize,
 }
 
 /// What a head is answered with, other than by hijacking.
@@ -42,8 +41,7 @@ impl From<Refusal> for Answer {
 
 impl Door {
     pub(crate) fn new(server: Arc<State>, from: Option<SocketAddr>) -> Self {
-        let open = server.shutdown.open.fetch_add(1, Ordering::Relaxed);
-        Self { server, from, open }
+        Self { server, from }
     }
 
     /// Answers the request head; the right one opens a connection, which this then serves.
@@ -52,10 +50,10 @@ impl Door {
         IO: AsyncRead + AsyncWrite + Send + Unpin,
     {
         let config = &self.server.config;
-        if self.open >= config.max_connections {
+        let Some(_open) = Open::new(&self.server, config.max_connections) else {
             let refusal = Refusal::service_unavailable("too many connections");
             return answer(&mut io, refusal.into(), false).await;
-        }
+        };
         let mut buffer = HeadBuffer::new(config.max_head);
         let read = rpc_io::read_head(&mut io, &mut buffer, |_| Ok::<_, Refusal>(()));
         let read = timeout(config.head_timeout, read);
@@ -80,7 +78,7 @@ impl Door {
         };
         match self.admit(&parts) {
             Ok(terms) => {
-                let peer = Peer { address: self.from, headers: parts.headers, format: terms.format };
+                let peer = Peer::new(self.from, parts.headers, terms.format);
                 let mut input = Input::new(config.limits.max_frame);
                 input.keep(&rest);
                 let mut acceptance = Vec::new();
@@ -109,9 +107,20 @@ impl Door {
     }
 }
 
-impl Drop for Door {
+/// A connection that counts. One that is refused for lack of room does not, while it is told so.
+struct Open(Arc<State>);
+
+impl Open {
+    fn new(server: &Arc<State>, most: usize) -> Option<Self> {
+        let more = |open: usize| (open < most).then_some(open + 1);
+        let counted = server.shutdown.open.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
+        counted.is_ok().then(|| Self(server.clone()))
+    }
+}
+
+impl Drop for Open {
     fn drop(&mut self) {
-        self.server.shutdown.open.fetch_sub(1, Ordering::Relaxed);
+        self.0.shutdown.open.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

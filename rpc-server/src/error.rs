@@ -34,6 +34,21 @@ pub enum BuildError {
         /// The full name.
         method: String,
     },
+    /// A path that no request can have: it does not begin with `/`.
+    #[error("rpc: path {path:?} does not begin with /")]
+    Path {
+        /// The path.
+        path: String,
+    },
+    /// The debug page would stand where RPC is.
+    #[error("rpc: path {path:?} is for RPC and for the debug page")]
+    PathTwice {
+        /// The path.
+        path: String,
+    },
+    /// No body format is left to choose from.
+    #[error("rpc: no body format")]
+    NoFormat,
     /// A limit that cannot be announced to clients.
     #[error(transparent)]
     Limits(#[from] rpc_core::handshake::LimitOutOfRange),

@@ -1,16 +1,20 @@
 //! The methods of a server, by name.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 
 use rpc_core::service::split_name;
 use rpc_core::{Execution, Method, Service, Status};
 
 use crate::error::BuildError;
 
-/// See [`Entry::strike`].
+/// See [`Entry::note_time`].
 const STRIKES: u32 = 3;
+
+/// A handler that computes for longer than this without a pause holds up its connection.
+pub(crate) const SLOW: Duration = Duration::from_millis(1);
 
 /// A registered method and what was counted of it.
 pub(crate) struct Entry {
@@ -19,8 +23,8 @@ pub(crate) struct Entry {
     calls: AtomicU64,
     errors: AtomicU64,
     waiting: AtomicU64,
-    /// How often it was seen computing for too long. Once may be the scheduler's doing; after
-    /// [`STRIKES`] its handlers get tasks of their own.
+    /// How often in a row it was seen computing for too long. Once may be the scheduler's doing;
+    /// after [`STRIKES`] its handlers get tasks of their own.
     strikes: AtomicU32,
 }
 
@@ -32,9 +36,20 @@ impl Entry {
         }
     }
 
-    /// It computed for too long. True for the time that was one too many.
-    pub(crate) fn strike(&self) -> bool {
-        self.strikes.fetch_add(1, Relaxed) + 1 == STRIKES
+    /// It computed for so long without a pause. One that holds up its connection is noticed.
+    pub(crate) fn note_time(&self, took: Duration) {
+        let strikes = self.strikes.load(Relaxed);
+        if took <= SLOW {
+            if (1..STRIKES).contains(&strikes) {
+                self.strikes.store(0, Relaxed);
+            }
+        } else if strikes < STRIKES && self.strikes.fetch_add(1, Relaxed) + 1 == STRIKES {
+            tracing::warn!(
+                method = &*self.name,
+                ?took,
+                "handlers compute for over 1 ms: they are spawned from now on; say #[rpc(spawn)] or #[rpc(blocking)]"
+            );
+        }
     }
 
     pub(crate) fn count_start(&self) {
@@ -80,17 +95,20 @@ pub struct MethodStats {
 #[derive(Default)]
 pub(crate) struct Registry {
     services: BTreeMap<String, BTreeMap<String, Arc<Entry>>>,
+    /// The services that were registered as such; methods may be added to them one by one.
+    whole: BTreeSet<String>,
 }
 
 impl Registry {
     pub(crate) fn add(&mut self, service: Service) -> Result<(), BuildError> {
         let (name, methods) = service.into_parts();
-        if self.services.contains_key(&*name) {
+        if self.whole.contains(&*name) {
             return Err(BuildError::DuplicateService { service: name.into() });
         }
         if methods.is_empty() {
             return Err(BuildError::NoMethods { service: name.into() });
         }
+        self.whole.insert(name.to_string());
         methods.into_iter().try_for_each(|method| self.add_method(&name, method))
     }
 

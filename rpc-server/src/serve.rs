@@ -59,6 +59,11 @@ impl<L: Listener, S: Future<Output = ()> + Send + 'static> IntoFuture for Serve<
         Box::pin(async move {
             let Self { server, mut listener, signal } = self;
             let server = server?;
+            let drain = server.state.shutdown.drain.clone();
+            let signal = async move {
+                // `Server::shutdown` ends it too.
+                drain.run_until_cancelled(signal).await;
+            };
             accept_until(&server, &mut listener, signal).await;
             drop(listener);
             Ok(server.shutdown(server.state.config.grace).await)
@@ -94,6 +99,8 @@ async fn accept_until<L: Listener>(server: &Server, listener: &mut L, signal: im
             }
             Some(Err(error)) => {
                 if concerns_one_connection(&error) {
+                    // A listener that fails without waiting must not keep the thread.
+                    tokio::task::yield_now().await;
                     continue;
                 }
                 warn!(%error, ?backoff, "cannot accept connections now");

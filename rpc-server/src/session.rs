@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context as TaskContext, Poll};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -16,13 +16,10 @@ use rpc_core::server::{Admission, Calls, Event, Request};
 use rpc_core::{CallId, CancelReason, Context, Executed, Execution, Metadata, Peer, ProtocolError, Status};
 use tracing::Span;
 
-use crate::registry::Entry;
+use crate::registry::{Entry, SLOW};
 use crate::shutdown::Phase;
 use crate::state::State;
-use crate::waiting::{Done, Record, Reserved, Waiting};
-
-/// A handler that computes for longer than this without a pause holds up its connection.
-const SLOW: Duration = Duration::from_millis(1);
+use crate::waiting::{Done, Held, Record, Waiting};
 
 /// After a batch that took too long, so many calls are timed one by one to find the slow method.
 const SUSPECTS: u32 = 256;
@@ -144,7 +141,7 @@ impl Session {
             Route::Unknown(status) => return self.refuse(id, &status.clone()),
             Route::Busy => return,
         };
-        let bytes = CALL_OVERHEAD + body.as_slice().len();
+        let bytes = CALL_OVERHEAD + metadata.memory() + body.as_slice().len();
         if self.server.memory.load(Ordering::Relaxed) + bytes > self.server.config.max_memory {
             return self.refuse(id, &Status::resource_exhausted("the server is out of memory for calls"));
         }
@@ -168,11 +165,10 @@ impl Session {
             self.calls.end();
             return conclude(entry, &span, answered);
         }
-        let reserved = Reserved::new(self.server.memory.clone(), bytes);
+        let held = Held::new(&self.server, entry, bytes);
         let context = lane.context().clone();
-        let record =
-            Record { entry: entry.clone(), context: context.clone(), intercepted, span, _reserved: reserved };
-        let waiting = Waiting::new(lane.detach(), execution, record);
+        let record = Record { entry: entry.clone(), context: context.clone(), intercepted, span };
+        let waiting = Waiting::new(lane.detach(), execution, record, held);
         if let Some(deadline) = deadline {
             self.deadlines.insert((deadline, id));
         }
@@ -197,14 +193,7 @@ impl Session {
         self.suspects -= 1;
         let before = Instant::now();
         let polled = span.in_scope(|| lane.poll(cx));
-        let took = before.elapsed();
-        if took > SLOW && entry.strike() {
-            tracing::warn!(
-                method = &*entry.name,
-                ?took,
-                "handler computes for over 1 ms: it is spawned from now on; say #[rpc(spawn)] or #[rpc(blocking)]"
-            );
-        }
+        entry.note_time(before.elapsed());
         polled
     }
 

@@ -1,5 +1,6 @@
 //! What all connections of a server share.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Instant;
@@ -29,7 +30,9 @@ impl State {
         }
         let mut intercepted = Intercepted { since: Instant::now(), agreed: 0 };
         for interceptor in &self.interceptors {
-            if let Err(status) = interceptor.before(cx) {
+            let allowed = catch_unwind(AssertUnwindSafe(|| interceptor.before(cx)));
+            if let Err(status) = allowed.unwrap_or_else(|_| Err(Status::internal("an interceptor panicked")))
+            {
                 return (Some(intercepted), Err(status.with_executed(Executed::No)));
             }
             intercepted.agreed += 1;
@@ -41,7 +44,11 @@ impl State {
         let Some(Intercepted { since, agreed }) = intercepted else { return };
         let peer = cx.peer().address;
         let ended = Ended { method: cx.method(), peer, code, elapsed: since.elapsed() };
-        self.interceptors[..agreed].iter().rev().for_each(|interceptor| interceptor.after(&ended));
+        for interceptor in self.interceptors[..agreed].iter().rev() {
+            if catch_unwind(AssertUnwindSafe(|| interceptor.after(&ended))).is_err() {
+                tracing::error!(method = cx.method(), "interceptor panicked");
+            }
+        }
     }
 
     /// The span of a call, with OpenTelemetry's names; nothing when nobody listens.

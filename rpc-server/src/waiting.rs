@@ -6,16 +6,19 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context as TaskContext, Poll, ready};
+use std::time::Instant;
 
 use rpc_core::context::Cancelled;
 use rpc_core::lane::Running;
 use rpc_core::{CancelReason, Context, Execution, Status};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 use tracing::Span;
 
 use crate::interceptor::Intercepted;
 use crate::registry::Entry;
+use crate::state::State;
 
 /// What is kept of a call besides its handler.
 pub(crate) struct Record {
@@ -23,25 +26,31 @@ pub(crate) struct Record {
     pub(crate) context: Context,
     pub(crate) intercepted: Option<Intercepted>,
     pub(crate) span: Span,
-    pub(crate) _reserved: Reserved,
 }
 
-/// Memory that counts for an admitted call until it ends.
-pub(crate) struct Reserved {
-    total: Arc<AtomicUsize>,
+/// What a waiting call holds until its handler has truly ended, also after its connection: memory,
+/// its place in the counts, and the end of a shutdown.
+pub(crate) struct Held {
+    memory: Arc<AtomicUsize>,
     bytes: usize,
+    entry: Arc<Entry>,
+    _tracked: TaskTrackerToken,
 }
 
-impl Reserved {
-    pub(crate) fn new(total: Arc<AtomicUsize>, bytes: usize) -> Self {
-        total.fetch_add(bytes, Ordering::Relaxed);
-        Self { total, bytes }
+impl Held {
+    pub(crate) fn new(server: &State, entry: &Arc<Entry>, bytes: usize) -> Self {
+        let memory = server.memory.clone();
+        memory.fetch_add(bytes, Ordering::Relaxed);
+        entry.count_waiting();
+        let _tracked = server.shutdown.connections.token();
+        Self { memory, bytes, entry: entry.clone(), _tracked }
     }
 }
 
-impl Drop for Reserved {
+impl Drop for Held {
     fn drop(&mut self) {
-        self.total.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.memory.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.entry.count_waited();
     }
 }
 
@@ -58,6 +67,8 @@ enum Work {
 pub(crate) struct Waiting {
     work: Work,
     record: Option<Record>,
+    /// Of a handler that is polled here; another takes it along.
+    _held: Option<Held>,
     cancelled: Cancelled,
     given_up: Option<CancelReason>,
 }
@@ -70,23 +81,27 @@ pub(crate) struct Done {
 }
 
 impl Waiting {
-    pub(crate) fn new(running: Box<dyn Running>, execution: Execution, record: Record) -> Self {
-        record.entry.count_waiting();
+    pub(crate) fn new(running: Box<dyn Running>, execution: Execution, record: Record, held: Held) -> Self {
         let cancelled = record.context.cancelled();
         let span = record.span.clone();
-        let run = |mut running: Box<dyn Running>| async move {
+        let run = |mut running: Box<dyn Running>, held: Held| async move {
             poll_fn(|cx| span.in_scope(|| running.poll(cx))).await;
+            drop(held);
             running
         };
+        let mut inline = None;
         let work = match execution {
-            Execution::Spawn => Work::Apart(tokio::spawn(run(running))),
+            Execution::Spawn => Work::Apart(tokio::spawn(run(running, held))),
             Execution::Blocking => {
-                let (runtime, run) = (Handle::current(), run(running));
+                let (runtime, run) = (Handle::current(), run(running, held));
                 Work::Apart(tokio::task::spawn_blocking(move || runtime.block_on(run)))
             }
-            _ => Work::Inline(running),
+            _ => {
+                inline = Some(held);
+                Work::Inline(running)
+            }
         };
-        Self { work, record: Some(record), cancelled, given_up: None }
+        Self { work, record: Some(record), _held: inline, cancelled, given_up: None }
     }
 
     fn give_up(&mut self, reason: CancelReason) {
@@ -102,7 +117,12 @@ impl Waiting {
     fn poll_work(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<Box<dyn Running>, Status>> {
         let polled = match &mut self.work {
             Work::Inline(running) => match (self.given_up, &self.record) {
-                (None, Some(record)) => record.span.in_scope(|| running.poll(cx)).map(|()| None),
+                (None, Some(record)) => {
+                    let before = Instant::now();
+                    let polled = record.span.in_scope(|| running.poll(cx)).map(|()| None);
+                    record.entry.note_time(before.elapsed());
+                    polled
+                }
                 _ => Poll::Ready(None),
             },
             Work::Apart(task) => Pin::new(task).poll(cx).map(Some),
@@ -133,10 +153,7 @@ impl Future for Waiting {
         }
         let running = ready!(self.poll_work(cx));
         match self.record.take() {
-            Some(record) => {
-                record.entry.count_waited();
-                Poll::Ready(Done { record, running })
-            }
+            Some(record) => Poll::Ready(Done { record, running }),
             None => Poll::Pending,
         }
     }
@@ -147,7 +164,6 @@ impl Drop for Waiting {
     fn drop(&mut self) {
         let Some(record) = &self.record else { return };
         record.context.cancel(CancelReason::Disconnected);
-        record.entry.count_waited();
         record.entry.count_error();
         if let Work::Apart(task) = &self.work {
             task.abort();

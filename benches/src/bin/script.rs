@@ -155,7 +155,7 @@ impl Server {
         let (service, method) = full.rsplit_once('.').context("no dot")?;
         let service = self.services.iter().find(|known| known.name() == service).context("no service")?;
         let method = service.methods().iter().find(|known| known.name() == method).context("no method")?;
-        let peer = Peer { address: None, headers: Default::default(), format: FORMAT };
+        let peer = Peer::new(None, Default::default(), FORMAT);
         self.lanes.push(method.lane(peer.into(), full.into()));
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use http::header::{AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// `Rpc-Version`: the version of the protocol, `1`.
@@ -39,8 +40,10 @@ pub(super) fn collect(lines: &[httparse::Header<'_>]) -> Result<HeaderMap, Strin
     let mut headers = HeaderMap::with_capacity(lines.len());
     for line in lines {
         let name = HeaderName::from_bytes(line.name.as_bytes()).map_err(|_| MALFORMED_NAME.to_owned())?;
-        let value = HeaderValue::from_bytes(line.value)
+        let mut value = HeaderValue::from_bytes(line.value)
             .map_err(|_| format!("malformed value of header {}", TitleCase(&name)))?;
+        // Not to be seen when somebody logs the peer.
+        value.set_sensitive([AUTHORIZATION, PROXY_AUTHORIZATION, COOKIE].contains(&name));
         headers.append(name, value);
     }
     Ok(headers)

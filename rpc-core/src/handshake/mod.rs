@@ -69,6 +69,7 @@ pub use answer::{AnswerError, check_first_bytes, parse_answer, write_acceptance}
 pub use connect::{Connect, ConnectError};
 pub use head::{HeadBuffer, HeadTooLarge, MAX_HEAD, MAX_HEADERS, WholeHead};
 pub use headers::{RPC_FORMAT, RPC_MAX_CALLS, RPC_MAX_FRAME, RPC_VERSION};
+pub(crate) use refusal::legible;
 pub use refusal::{Refusal, write_response};
 pub use request::{negotiate, parse_request};
 pub use terms::{LimitOutOfRange, Terms, check_limits};

@@ -163,8 +163,8 @@ impl Refusal {
 }
 
 /// A text of the peer's, made fit to be shown and logged.
-fn legible(text: &[u8]) -> String {
-    const SHOWN: usize = 512;
+pub(crate) fn legible(text: &[u8]) -> String {
+    const SHOWN: usize = 1024;
     let text = String::from_utf8_lossy(&text[..text.len().min(SHOWN)]);
     text.replace(char::is_control, "\u{fffd}")
 }
