@@ -175,10 +175,13 @@ impl Context {
 
     /// Tells the clones that outlive the handler that the call is over.
     pub(crate) fn end(&mut self) {
-        match Arc::get_mut(&mut self.call) {
+        if Arc::strong_count(&self.call) > 1 {
+            self.cancel(CancelReason::Ended);
+        } else if !self.call.metadata.is_empty()
+            && let Some(call) = Arc::get_mut(&mut self.call)
+        {
             // A lane may rest for long; it must not hold on to what a client sent.
-            Some(call) => call.metadata = Metadata::EMPTY,
-            None => self.cancel(CancelReason::Ended),
+            call.metadata = Metadata::EMPTY;
         }
     }
 }

@@ -22,6 +22,10 @@ use crate::state::State;
 /// Frames taken in one turn before other tasks get theirs.
 const BATCH: usize = 256;
 
+/// Frames after which the answers go out though more frames are at hand: the client works on them
+/// while this side goes on. With one write for all, each side would sleep while the other works.
+const FLUSH: usize = 32;
+
 /// A read counts as a frame for each so many bytes of it, so that a turn is bounded in bytes too.
 const BYTES_PER_FRAME: usize = 4096;
 
@@ -131,10 +135,12 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
             self.session.poll_waiting(mark, cx);
             let below_mark = self.session.out.len() < mark;
             if below_mark && taken < BATCH {
-                match self.poll_frames(BATCH - taken, cx) {
+                match self.poll_frames(FLUSH.min(BATCH - taken), cx) {
                     Poll::Ready(Ok(count)) => {
                         taken += count;
-                        continue;
+                        if !self.kept {
+                            continue;
+                        }
                     }
                     Poll::Ready(Err(turn)) => return Poll::Ready(turn),
                     Poll::Pending => {}
@@ -154,7 +160,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
             if taken >= BATCH && self.session.out.len() < mark {
                 return Poll::Ready(Turn::Yield);
             }
-            if below_mark || self.session.out.len() >= mark {
+            let stuck = self.session.out.len() >= mark;
+            if stuck || below_mark && !self.kept {
                 break;
             }
         }
