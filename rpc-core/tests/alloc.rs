@@ -158,12 +158,13 @@ struct Calling {
 }
 
 impl Calling {
-    /// As many calls at once as there are ids; the answers come in the opposite order.
+    /// As many calls at once as there are ids, of two methods by turns; the answers come in the opposite order.
     fn round(&mut self, now: Instant) {
-        for id in &mut self.ids {
+        for (at, id) in self.ids.iter_mut().enumerate() {
+            let method = ["Arith.Multiply", "Arith.Divide"][at % 2];
             self.args.clear();
             Format::Bincode.encode(&Args { a: 7, b: 8 }, &mut self.args).unwrap();
-            let head = RequestHead { method: "Arith.Multiply", time_left: None, metadata: &Metadata::EMPTY };
+            let head = RequestHead { method, time_left: None, metadata: &Metadata::EMPTY };
             *id = self.calls.open(head, &self.args, None, None, &mut self.out, self.sent).unwrap();
             assert!(self.calls.poll(*id, &self.waker, &mut self.result, &mut None).is_pending());
         }

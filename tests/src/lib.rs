@@ -97,6 +97,16 @@ pub async fn join(builder: Builder) -> (Client, Server) {
     (client, server)
 }
 
+/// A client whose server is driven byte by byte; `headers` as in [`Raw::admit`].
+///
+/// # Panics
+/// When the handshake fails.
+pub async fn raw_server(buffer: usize, headers: &'static str) -> (Client, Raw<DuplexStream>) {
+    let (near, far) = tokio::io::duplex(buffer);
+    let admitted = tokio::spawn(Raw::admit(far, headers));
+    (within(Client::new(near)).await.expect("a handshake"), admitted.await.expect("a handshake"))
+}
+
 /// Waits for what is certain to come, so that a test that would hang fails instead.
 ///
 /// # Panics

@@ -147,3 +147,18 @@ fn a_service_registers_once_and_only_with_methods() {
     let none = Server::builder().register(Service::new("Empty")).build().unwrap_err();
     assert_eq!(none, BuildError::NoMethods { service: "Empty".into() });
 }
+
+#[test]
+fn methods_may_be_added_to_a_service_before_and_after_it_is_registered() {
+    let more = |_: Context, (): ()| async { Ok::<_, Status>(()) };
+    arith().register_fn("Arith.More", more).build().unwrap();
+    Server::builder().register_fn("Arith.More", more).register(ArithServer::new(Calculator)).build().unwrap();
+}
+
+#[test]
+fn a_server_that_would_serve_nobody_is_not_built() {
+    assert_eq!(arith().path("rpc").build().unwrap_err(), BuildError::Path { path: "rpc".into() });
+    assert_eq!(arith().formats([]).build().unwrap_err(), BuildError::NoFormat);
+    let twice = arith().debug_page_at("/_rpc_").build().unwrap_err();
+    assert_eq!(twice, BuildError::PathTwice { path: "/_rpc_".into() });
+}

@@ -157,3 +157,32 @@ async fn one_connections_trouble_is_not_anothers() {
     assert_eq!(product, 56);
     drop(full);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_write_timeout_may_be_for_ever() {
+    let (builder, _) = large_replies(arith().write_timeout(Duration::MAX));
+    let (server, (near, far)) = (builder.build().unwrap(), tokio::io::duplex(1024));
+    let served = tokio::spawn(async move { server.serve_connection(far).await });
+    let mut raw = Raw::enter(near, "").await;
+    raw.send(&Frame::request(1, "Large.Reply", &false)).await;
+    tokio::time::sleep(3600 * SECOND).await;
+    assert!(!served.is_finished());
+    let reply = raw.frame().await;
+    assert_eq!((reply.kind, reply.body.len() > REPLY), (Frame::RESPONSE, true));
+}
+
+#[tokio::test]
+async fn metadata_is_memory_of_its_call() {
+    let gate = Gate::new();
+    let (client, _server) = join(gate.register(arith()).max_memory(125 * 1024)).await;
+    let call = |number: i64| client.call::<_, i64>("Gate.Pass", number).metadata("key", vec![7; 60_000]);
+    let first = call(1).start();
+    gate.entered().await;
+    let second = call(2).start();
+    gate.entered().await;
+    let error = within(call(3)).await.unwrap_err();
+    assert_eq!(error.status().unwrap().code(), Code::ResourceExhausted);
+    gate.open(2);
+    assert_eq!((within(first).await.unwrap(), within(second).await.unwrap()), (1, 2));
+    assert_eq!(gate.ran(), 2);
+}

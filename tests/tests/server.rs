@@ -6,7 +6,7 @@ use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use http::header::USER_AGENT;
+use http::header::{AUTHORIZATION, USER_AGENT};
 use http::{HeaderName, HeaderValue};
 use rpc_client::Client;
 use rpc_core::health::{HealthClient, HealthReporter, Serving};
@@ -159,6 +159,16 @@ async fn a_handler_knows_who_calls_what() {
     let client = within(builder.connect(address.to_string())).await.unwrap();
     let told: String = within(client.call("Who.Calls", ())).await.unwrap();
     assert!(told.starts_with("Who.Calls test 127.0.0.1:"), "{told}");
+}
+
+#[tokio::test]
+async fn what_a_peer_shows_of_itself_holds_no_credentials() {
+    let show = |cx: Context, (): ()| async move { Ok::<_, Status>(format!("{:?}", cx.peer())) };
+    let server = arith().register_fn("Who.Calls", show).build().unwrap();
+    let builder = Client::builder().header(AUTHORIZATION, HeaderValue::from_static("Bearer hunter2"));
+    let client = within(builder.over(tests::pipe(&server))).await.unwrap();
+    let shown: String = within(client.call("Who.Calls", ())).await.unwrap();
+    assert!(!shown.contains("hunter2"), "{shown}");
 }
 
 #[tokio::test]

@@ -2,12 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its functions too")]
 
-use std::sync::{Arc, Mutex};
+use std::future::IntoFuture;
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use rpc_client::{Client, Error, Lost};
 use rpc_core::{CancelReason, Code, Context, Executed, Execution, Method, Service, Status};
 use tests::{Args, Frame, Gate, Raw, arith, decoded, join, listen, pipe, within};
+use tokio::io::AsyncReadExt;
 use tokio::sync::Notify;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -120,4 +122,77 @@ async fn a_client_that_waits_for_an_answer_takes_the_go_away_in_its_stride() {
     assert_eq!(within(holds).await.unwrap(), 1);
     assert_eq!(within(report).await.unwrap().finished, 1);
     assert_eq!(gate.ran(), 1);
+}
+
+#[tokio::test]
+async fn accepting_ends_with_the_server() {
+    let server = arith().build().unwrap();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let serving = tokio::spawn(server.serve(listener).into_future());
+    let client = within(Client::connect(address)).await.unwrap();
+    within(server.shutdown(MINUTE)).await;
+    within(serving).await.unwrap().unwrap();
+    drop(client);
+    within(Client::connect(address)).await.unwrap_err();
+}
+
+/// Each byte is progress, of which the write timeout bears any amount while the server lives.
+#[tokio::test(start_paused = true)]
+async fn a_client_that_reads_a_byte_at_a_time_does_not_hold_up_the_end() {
+    let reply = |_: Context, (): ()| async { Ok::<_, Status>(vec![7u8; 65_536]) };
+    let server = arith().write_timeout(MINUTE).register_fn("Large.Reply", reply).build().unwrap();
+    let (near, far) = tokio::io::duplex(1024);
+    let serving = server.clone();
+    tokio::spawn(async move { serving.serve_connection(far).await });
+    let mut raw = Raw::enter(near, "").await;
+    raw.send(&Frame::request(1, "Large.Reply", &())).await;
+    tokio::spawn(async move {
+        while raw.0.read_u8().await.is_ok() {
+            tokio::time::sleep(MINUTE / 2).await;
+        }
+    });
+    tokio::time::sleep(MINUTE).await;
+    assert_eq!(server.connections(), 1);
+    tokio::time::timeout(10 * MINUTE, server.shutdown(MINUTE)).await.unwrap();
+    assert_eq!(server.connections(), 0);
+}
+
+#[tokio::test]
+async fn a_blocking_handler_counts_and_is_waited_for_after_its_connection() {
+    let (release, released) = mpsc::channel::<()>();
+    let (released, running) = (Arc::new(Mutex::new(released)), Arc::new(Notify::new()));
+    let notify = running.clone();
+    let block = move |_: Context, (): ()| {
+        let (released, notify) = (released.clone(), notify.clone());
+        async move {
+            notify.notify_one();
+            let _ = released.lock().map(|released| released.recv());
+            Ok::<_, Status>(())
+        }
+    };
+    let service = Service::new("Block").with(Method::new("Wait", block).execution(Execution::Blocking));
+    // Room for one call, with its overhead of 1 KiB.
+    let server = arith().register(service).max_memory(1100).build().unwrap();
+    let mut raw = Raw::enter(pipe(&server), "").await;
+    raw.send(&Frame::request(1, "Block.Wait", &())).await;
+    within(running.notified()).await;
+    raw.send(&Frame::new(0x7f, 0, [])).await;
+    assert_eq!(raw.frame().await.kind, Frame::GO_AWAY, "no such kind");
+    drop(raw);
+    tests::eventually("the connection is over", || server.connections() == 0).await;
+    let in_flight = || server.stats().iter().map(|stats| stats.in_flight).sum::<u64>();
+    assert_eq!(in_flight(), 1);
+
+    let client = within(Client::new(pipe(&server))).await.unwrap();
+    let error = within(client.call::<_, ()>("Block.Wait", ())).await.unwrap_err();
+    assert_eq!(error.status().unwrap().code(), Code::ResourceExhausted);
+    let mut ending = Box::pin(server.shutdown(Duration::ZERO));
+    assert!(futures_util::poll!(&mut ending).is_pending());
+    drop(client);
+    tests::eventually("the other connection is over", || server.connections() == 0).await;
+    assert!(futures_util::poll!(&mut ending).is_pending());
+    release.send(()).unwrap();
+    within(ending).await;
+    assert_eq!(in_flight(), 0);
 }

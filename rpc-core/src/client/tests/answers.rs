@@ -78,6 +78,19 @@ fn a_slot_does_not_keep_the_memory_of_a_larger_answer() {
 }
 
 #[test]
+fn a_burst_of_calls_leaves_little_memory_behind() {
+    let mut client = Client::with_room_for(1024);
+    let ids: Vec<_> = (0..1024).map(|_| client.open()).collect();
+    for id in ids {
+        client.buffer = Vec::with_capacity(slot::KEPT_LARGE);
+        client.respond(id, b"small");
+        client.body(id);
+    }
+    let kept: usize = client.calls.slots.iter().map(|slot| slot.buffer.capacity()).sum();
+    assert!(kept <= 1 << 20, "{kept}");
+}
+
+#[test]
 fn a_large_answer_stays_shared() {
     let mut client = Client::new();
     let id = client.open();

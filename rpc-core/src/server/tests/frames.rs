@@ -42,6 +42,15 @@ fn a_flood_of_pings_or_pongs_ends_the_connection_after_the_free_one_and_the_burs
 }
 
 #[test]
+fn a_flood_of_go_aways_ends_the_connection_after_the_burst() {
+    let mut server = Server::new();
+    for _ in 0..1000 {
+        server.receive(Kind::GoAway, 0, CallId::NONE, &[0]).unwrap();
+    }
+    assert_eq!(server.error(Kind::GoAway, CallId::NONE), ProtocolError::CalmDown { kind: Kind::GoAway });
+}
+
+#[test]
 fn a_ping_every_second_is_free_for_ever() {
     let mut server = Server::new();
     for _ in 0..5000 {
