@@ -56,7 +56,7 @@ fn read(
             let capacity = input.capacity();
             assert!(capacity <= 2 * (arrived - kept) + SPARE, "{capacity} bytes held for {arrived}");
             if shrink && input.is_empty() {
-                input.shrink();
+                input.shrink(0);
                 assert_eq!(input.capacity(), 0);
                 kept = arrived;
             }

@@ -63,6 +63,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
             (Lost::Eof | Lost::Io(_), Some(go_away)) => Lost::GoingAway(Some(go_away)),
             (lost, _) => lost,
         };
+        tracing::debug!(%lost, "connection ends");
         let last_words = match &lost {
             Lost::Closed => {
                 end.0.shared.cancel_all();
