@@ -14,7 +14,7 @@ use rpc_core::{CallId, ProtocolError};
 use rpc_fuzz::Slicing;
 
 /// What the input may hold beyond twice what arrived.
-const SPARE: usize = 64 * 1024 + 64;
+const SPARE: usize = 64 * 1024 + 1024 + 64;
 
 /// Bytes that a stream in short form may become.
 const LONGEST: usize = 160 * 1024;

@@ -12,6 +12,10 @@ use crate::frame::{self, Frame, Header, LENGTH_LEN, PREFIX_LEN};
 /// the bytes that arrived, never the length that was claimed.
 const GROWTH: usize = 64 * 1024;
 
+/// So many bytes at the end of a frame are not worth a read of their own: a body of a round size has
+/// a header before it.
+const LAST: usize = 1024;
+
 /// The receiving end of a frame stream.
 ///
 /// Bytes are read into a chunk of the caller's. Frames that lie whole in the chunk are borrowed
@@ -152,8 +156,7 @@ impl Input {
         }
         self.keep(&[]);
         let room = self.tail.len().max(GROWTH);
-        // The last bytes of a frame are not worth a read of their own.
-        let room = if missing <= room + GROWTH { missing } else { room };
+        let room = if missing <= room + LAST { missing } else { room };
         self.tail.reserve_exact(room);
         Some((&mut self.tail, room))
     }
@@ -264,6 +267,17 @@ mod tests {
         let (_, most) = input.direct().unwrap();
         assert!(most <= GROWTH + 64);
         assert!(input.capacity() <= GROWTH + 64, "{}", input.capacity());
+    }
+
+    #[test]
+    fn an_unfinished_frame_reserves_no_more_than_it_has_and_a_step() {
+        for body in [70_000, 130_000, 200_000, 1 << 20] {
+            let bytes = stream(&[vec![7; body]]);
+            let mut input = Input::new(4 << 20);
+            assert!(input.next(&bytes[..20_000], &mut 0).unwrap().is_none());
+            input.direct().unwrap();
+            assert!(input.capacity() <= 2 * 20_000 + GROWTH + LAST, "{} for {body}", input.capacity());
+        }
     }
 
     #[test]
