@@ -139,7 +139,8 @@ impl Session {
         let (entry, lane) = match route {
             Route::Method(entry, lane) => (entry, lane),
             Route::Unknown(status) => return self.refuse(id, &status.clone()),
-            Route::Busy => return,
+            // Nothing of the user's can come back in here; if it did, the call would still be answered.
+            Route::Busy => return self.refuse(id, &Status::internal("the method is busy")),
         };
         let bytes = CALL_OVERHEAD + metadata.memory() + body.as_slice().len();
         if self.server.memory.load(Ordering::Relaxed) + bytes > self.server.config.max_memory {
