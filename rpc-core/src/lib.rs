@@ -8,7 +8,7 @@
 //! - The wire: [`handshake`], [`frame`], [`input`] and [`output`], [`message`], [`metadata`],
 //!   [`mod@format`].
 //! - Both ends of a connection as tables of calls: [`client::Calls`], [`server::Calls`]; and
-//!   [`lane`], which runs handlers.
+//!   [`lane`], which runs handlers; [`liveness`], which asks whether the other end is there.
 //!
 //! `docs/protocol.md` in the repository is the wire's specification.
 
@@ -30,8 +30,10 @@ pub mod frame;
 pub mod handshake;
 pub mod health;
 pub mod input;
+pub mod jitter;
 pub mod lane;
 pub mod limits;
+pub mod liveness;
 pub mod message;
 pub mod metadata;
 pub mod output;

@@ -173,6 +173,8 @@ pub enum GoAwayReason {
     FrameTooLarge,
     /// This side sent more control frames or calls than an honest peer would.
     CalmDown,
+    /// The connection has lasted as long as a connection may; another one can be made at once.
+    ConnectionAge,
     /// A reason that this version does not know.
     Other(u8),
 }
@@ -184,6 +186,7 @@ impl GoAwayReason {
             1 => GoAwayReason::Protocol,
             2 => GoAwayReason::FrameTooLarge,
             3 => GoAwayReason::CalmDown,
+            4 => GoAwayReason::ConnectionAge,
             other => GoAwayReason::Other(other),
         }
     }
@@ -194,6 +197,7 @@ impl GoAwayReason {
             GoAwayReason::Protocol => 1,
             GoAwayReason::FrameTooLarge => 2,
             GoAwayReason::CalmDown => 3,
+            GoAwayReason::ConnectionAge => 4,
             GoAwayReason::Other(other) => other,
         }
     }

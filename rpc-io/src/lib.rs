@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod tcp;
+mod timer;
 
 use std::cell::Cell;
 use std::io::{self, IoSlice};
@@ -26,6 +27,7 @@ pub const CHUNK: usize = 64 * 1024;
 const SLICES: usize = 32;
 
 pub use tcp::TcpOptions;
+pub use timer::{Timer, now};
 
 thread_local! {
     static READ: Cell<Option<Box<[u8]>>> = const { Cell::new(None) };

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use http::request::Parts;
 use rpc_core::handshake::{DEFAULT_PATH, MAX_HEAD, Refusal};
@@ -10,11 +10,6 @@ use rpc_core::{Format, Limits};
 use rpc_io::TcpOptions;
 
 use crate::error::BuildError;
-
-/// The clock of the runtime, which tests can stop.
-pub(crate) fn now() -> Instant {
-    tokio::time::Instant::now().into_std()
-}
 
 /// Decides who may enter, from the CONNECT request and the address it came from.
 pub(crate) type AcceptHook = Arc<dyn Fn(&Parts, Option<SocketAddr>) -> Result<(), Refusal> + Send + Sync>;

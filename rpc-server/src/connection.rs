@@ -12,12 +12,12 @@ use rpc_core::{CancelReason, Peer, ProtocolError};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Sleep;
 
-use crate::config::now;
 use crate::error::ConnectionError;
 use crate::linger::linger;
 use crate::session::Session;
 use crate::shutdown::Phase;
 use crate::state::State;
+use rpc_io::now;
 
 /// Frames taken in one turn before other tasks get theirs.
 const BATCH: usize = 256;
