@@ -10,9 +10,9 @@ use rpc_io::TcpOptions;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::client::Client;
+use crate::connect_error::ConnectError;
 use crate::dial::{Connector, DialConfig};
 use crate::endpoint::{Dialler, Endpoint, Link};
-use crate::error::ConnectError;
 use crate::interceptor::Interceptor;
 
 /// Settings for a [`Client`].

@@ -11,8 +11,9 @@ use serde::de::DeserializeOwned;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::builder::Builder;
+use crate::connect_error::ConnectError;
 use crate::endpoint::Endpoint;
-use crate::error::{ConnectError, Error};
+use crate::error::Error;
 use crate::pending::Pending;
 
 /// A connection to a server, shared by all its clones.

@@ -12,9 +12,10 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::connect_error::ConnectError;
 use crate::connection::Connection;
 use crate::dial::Dialled;
-use crate::error::{CallInfo, ConnectError};
+use crate::error::CallInfo;
 use crate::interceptor::Interceptor;
 use crate::shared::Shared;
 

@@ -14,6 +14,7 @@
 
 mod builder;
 mod client;
+mod connect_error;
 mod connection;
 mod dial;
 mod endpoint;
@@ -28,8 +29,9 @@ pub use {http, rpc_core};
 
 pub use builder::Builder;
 pub use client::Client;
+pub use connect_error::ConnectError;
 pub use dial::Connector;
-pub use error::{CallInfo, ConnectError, Error, Lost};
+pub use error::{CallInfo, Error, Lost};
 pub use interceptor::{Ended, Interceptor, Outgoing};
 pub use pending::Pending;
 pub use rpc_io::TcpOptions;
