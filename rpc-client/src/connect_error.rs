@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use rpc_core::handshake::{AnswerError, ConnectError as HeadError};
 
+use crate::error::Lost;
+
 /// Why a connection could not be made.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -80,6 +82,14 @@ pub enum ConnectError {
         address: String,
         /// Why.
         source: http::uri::InvalidUri,
+    },
+    /// The connection was made, and lost before it was of use.
+    #[error("{address} took the connection, and it was lost at once: {source}")]
+    Lost {
+        /// The address as it was given.
+        address: String,
+        /// How.
+        source: Lost,
     },
 }
 

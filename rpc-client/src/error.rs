@@ -149,6 +149,25 @@ impl Error {
         }
     }
 
+    /// The end of a call that may have run on a connection before, which was `lost`.
+    pub(crate) fn after_doubt(mut self, lost: Lost) -> Self {
+        if self.executed() != Executed::No {
+            return self;
+        }
+        match &mut self {
+            Error::Status { status, .. } => *status = status.clone().with_executed(Executed::Maybe),
+            Error::ConnectionLost { executed, .. }
+            | Error::Shutdown { executed, .. }
+            | Error::DeadlineExceeded { executed, .. }
+            | Error::Cancelled { executed, .. } => *executed = Executed::Maybe,
+            _ => {
+                let call = Box::new(self.call().clone());
+                return Error::ConnectionLost { call, executed: Executed::Maybe, source: lost };
+            }
+        }
+        self
+    }
+
     /// What the server said, if it was the server.
     #[must_use]
     pub fn status(&self) -> Option<&Status> {
@@ -196,6 +215,9 @@ pub enum Lost {
     /// The task of the connection was stopped: its runtime ended.
     #[error("the runtime of the connection ended")]
     Stopped,
+    /// The server said nothing for long, and did not answer when it was asked whether it is there.
+    #[error("the server does not respond: it is stopped or out of reach")]
+    Unresponsive,
     /// The server takes no new calls here.
     #[error("the server takes no new calls on this connection{}", reason(.0))]
     GoingAway(Option<GoAway>),

@@ -7,11 +7,12 @@
 //! # Ok(()) }
 //! ```
 //!
-//! A [`Client`] is one connection. Clones share it, any number of calls are in flight at once, and
-//! answers come in any order. Generated clients (`ArithClient`) are made from one.
+//! A [`Client`] is one connection at a time. Clones share it, any number of calls are in flight at once,
+//! and answers come in any order. A connection that is lost is made again. Generated clients (`ArithClient`) are made from one.
 
 #![forbid(unsafe_code)]
 
+mod args;
 mod builder;
 mod client;
 mod connect_error;
@@ -20,8 +21,13 @@ mod dial;
 mod endpoint;
 mod error;
 mod interceptor;
+mod link;
 mod pending;
+mod ping;
+mod reconnect;
 mod shared;
+mod state;
+mod sync;
 mod until;
 
 // Types of theirs stand in ours.
@@ -35,3 +41,4 @@ pub use error::{CallInfo, Error, Lost};
 pub use interceptor::{Ended, Interceptor, Outgoing};
 pub use pending::Pending;
 pub use rpc_io::TcpOptions;
+pub use state::{ConnectionState, StateWatch};
