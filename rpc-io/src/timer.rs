@@ -1,7 +1,7 @@
 //! The one timer of a connection.
 
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Instant;
 
 use tokio::time::{Instant as TokioInstant, Sleep, sleep_until};
@@ -14,6 +14,8 @@ use tokio::time::{Instant as TokioInstant, Sleep, sleep_until};
 pub struct Timer {
     sleep: Option<Pin<Box<Sleep>>>,
     set: Option<Instant>,
+    /// Who will be woken.
+    waker: Option<Waker>,
 }
 
 impl Timer {
@@ -21,8 +23,21 @@ impl Timer {
     ///
     /// # Panics
     /// Outside of a tokio runtime with time.
+    #[inline]
     pub fn poll(&mut self, due: Option<Instant>, cx: &mut Context<'_>) -> Poll<()> {
         let Some(due) = due else { return Poll::Pending };
+        if let (Some(set), Some(waker), Some(sleep)) = (self.set, &self.waker, &self.sleep)
+            && set <= due
+            && waker.will_wake(cx.waker())
+            && !sleep.is_elapsed()
+        {
+            return Poll::Pending;
+        }
+        self.poll_sleep(due, cx)
+    }
+
+    fn poll_sleep(&mut self, due: Instant, cx: &mut Context<'_>) -> Poll<()> {
+        self.waker = Some(cx.waker().clone());
         loop {
             if self.set.is_none_or(|set| due < set) {
                 self.set = Some(due);
