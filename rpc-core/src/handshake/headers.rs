@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use http::header::{AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, PROXY_AUTHORIZATION};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// `Rpc-Version`: the version of the protocol, `1`.
@@ -81,6 +81,12 @@ pub(super) fn announced<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result
         return Err(format!("{} given more than once, with different values", TitleCase(name)));
     }
     Ok(Some(first.as_bytes()))
+}
+
+/// The value of `Content-Type`, without its parameters.
+pub(super) fn media_type(headers: &HeaderMap) -> Option<&[u8]> {
+    let value = headers.get(CONTENT_TYPE)?.as_bytes();
+    value.split(|byte| *byte == b';').next().map(<[u8]>::trim_ascii)
 }
 
 /// Bytes of a peer, made fit for a message: at most 64 of them, all printable ASCII.

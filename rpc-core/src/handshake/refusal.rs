@@ -2,11 +2,13 @@
 
 use std::fmt;
 
-use http::header::{ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING, WWW_AUTHENTICATE};
+use http::header::{
+    ALLOW, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING, WWW_AUTHENTICATE,
+};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 
 use super::head::HeadTooLarge;
-use super::headers::write_header;
+use super::headers::{media_type, write_header};
 
 const PLAIN_TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 
@@ -143,16 +145,17 @@ impl Refusal {
         self.0.headers()
     }
 
-    /// Takes the message from what was received behind the head, if it is `text/plain`: its first
-    /// line, at most 512 bytes of it, without control characters. (A page of HTML says nothing that
-    /// the status does not.)
+    /// Takes the message from what was received behind the head: the first line of it that is not empty,
+    /// at most 512 bytes, without control characters. A page of HTML is left out, since it says nothing
+    /// that the status does not, and so is what is no text, or does not follow as it is
+    /// (`Transfer-Encoding`, `Content-Encoding`).
     pub fn read_body(&mut self, body: &[u8]) {
-        let plain = self.headers().get(CONTENT_TYPE).is_some_and(|kind| {
-            kind.as_bytes().get(..10).is_some_and(|start| start.eq_ignore_ascii_case(b"text/plain"))
-        });
-        let line = body.split(|byte| matches!(byte, b'\r' | b'\n')).next().unwrap_or_default();
-        if plain && !line.is_empty() {
-            *self.0.body_mut() = legible(line);
+        const SHOWN: usize = 512;
+        let mut lines = body.split(|byte| matches!(byte, b'\r' | b'\n')).map(<[u8]>::trim_ascii);
+        if is_readable(self.headers())
+            && let Some(line) = lines.find(|line| !line.is_empty())
+        {
+            *self.0.body_mut() = legible(&line[..line.len().min(SHOWN)]);
         }
     }
 
@@ -160,6 +163,15 @@ impl Refusal {
     pub fn write(&self, head_only: bool, out: &mut Vec<u8>) {
         write_response(&self.0, head_only, out);
     }
+}
+
+/// Whether a body with these headers can be shown to people. Go's server, for one, tells no type when it
+/// says that it wants TLS.
+fn is_readable(headers: &HeaderMap) -> bool {
+    const READABLE: [&str; 3] = ["text/plain", "application/json", "application/problem+json"];
+    let is_coded = [TRANSFER_ENCODING, CONTENT_ENCODING].iter().any(|name| headers.contains_key(name));
+    let is = |kind: &[u8]| READABLE.iter().any(|one| kind.eq_ignore_ascii_case(one.as_bytes()));
+    !is_coded && media_type(headers).is_none_or(is)
 }
 
 /// A text of the peer's, made fit to be shown and logged.
