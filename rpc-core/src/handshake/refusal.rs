@@ -2,13 +2,11 @@
 
 use std::fmt;
 
-use http::header::{
-    ALLOW, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING, WWW_AUTHENTICATE,
-};
+use http::header::{ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 
 use super::head::HeadTooLarge;
-use super::headers::{media_type, write_header};
+use super::headers::{is_readable, write_header};
 
 const PLAIN_TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 
@@ -50,7 +48,7 @@ impl Refusal {
     /// A refusal as it was received, before its body is.
     pub(super) fn received(status: StatusCode, reason: &str, headers: HeaderMap) -> Self {
         let says_more = status.canonical_reason() != Some(reason);
-        let mut response = Response::new(if says_more { legible(reason.as_bytes()) } else { String::new() });
+        let mut response = Response::new(if says_more { excerpt(reason.as_bytes()) } else { String::new() });
         *response.status_mut() = status;
         *response.headers_mut() = headers;
         Self(Box::new(response))
@@ -145,17 +143,15 @@ impl Refusal {
         self.0.headers()
     }
 
-    /// Takes the message from what was received behind the head: the first line of it that is not empty,
-    /// at most 512 bytes, without control characters. A page of HTML is left out, since it says nothing
-    /// that the status does not, and so is what is no text, or does not follow as it is
-    /// (`Transfer-Encoding`, `Content-Encoding`).
+    /// Takes the message from what was received behind the head: its first line that is not empty, at most
+    /// 512 bytes, without control characters. Left out are HTML, which says nothing that the status does
+    /// not, and what is encoded or no text.
     pub fn read_body(&mut self, body: &[u8]) {
-        const SHOWN: usize = 512;
         let mut lines = body.split(|byte| matches!(byte, b'\r' | b'\n')).map(<[u8]>::trim_ascii);
         if is_readable(self.headers())
             && let Some(line) = lines.find(|line| !line.is_empty())
         {
-            *self.0.body_mut() = legible(&line[..line.len().min(SHOWN)]);
+            *self.0.body_mut() = excerpt(line);
         }
     }
 
@@ -165,13 +161,10 @@ impl Refusal {
     }
 }
 
-/// Whether a body with these headers can be shown to people. Go's server, for one, tells no type when it
-/// says that it wants TLS.
-fn is_readable(headers: &HeaderMap) -> bool {
-    const READABLE: [&str; 3] = ["text/plain", "application/json", "application/problem+json"];
-    let is_coded = [TRANSFER_ENCODING, CONTENT_ENCODING].iter().any(|name| headers.contains_key(name));
-    let is = |kind: &[u8]| READABLE.iter().any(|one| kind.eq_ignore_ascii_case(one.as_bytes()));
-    !is_coded && media_type(headers).is_none_or(is)
+/// Of a text that refuses, what goes into an error.
+fn excerpt(text: &[u8]) -> String {
+    const SHOWN: usize = 512;
+    legible(&text[..text.len().min(SHOWN)])
 }
 
 /// A text of the peer's, made fit to be shown and logged.

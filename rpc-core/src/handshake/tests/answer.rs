@@ -98,8 +98,9 @@ fn a_refusals_text_is_shown_whatever_kind_of_text_it_is_and_only_if_it_is_text()
 }
 
 #[test]
-fn of_a_refusals_text_512_bytes_are_shown() {
-    let mut refusal = refusal("HTTP/1.0 400 Bad Request\r\n\r\n");
+fn of_a_refusals_text_and_reason_512_bytes_are_shown() {
+    let mut refusal = refusal(&format!("HTTP/1.0 400 {}\r\n\r\n", "\t".repeat(1000)));
+    assert_eq!(refusal.message(), "\u{fffd}".repeat(512));
     refusal.read_body(&[b'x'; 513]);
     assert_eq!(refusal.message(), "x".repeat(512));
 }
