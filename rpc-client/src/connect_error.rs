@@ -11,7 +11,7 @@ use rpc_core::handshake::{ConnectError as RequestError, Refusal};
 
 pub use attempts::{Attempt, Attempts};
 
-use likely::{closed, common_cause, dial_cause, page, proxied, refused, rounded, silent};
+use likely::{closed, common_cause, dial_cause, page, proxied, refused, silent};
 
 /// Why a connection could not be made: one variant for each way in which it does not come about.
 ///
@@ -72,8 +72,7 @@ pub enum ConnectError {
         address: String,
     },
     /// The name did not resolve within the time for dialling.
-    #[error("cannot connect to {address}: the name did not resolve within {}; is the name server up?",
-        rounded(*after))]
+    #[error("cannot connect to {address}: the name did not resolve within {after:?}; is the name server up?")]
     ResolveTimeout {
         /// The address as it was given.
         address: String,
@@ -98,7 +97,7 @@ pub enum ConnectError {
         source: io::Error,
     },
     /// No connection within the time for dialling: nothing came back.
-    #[error("cannot connect to {address}: nothing came back within {}{}", rounded(*after), likely::SILENCE)]
+    #[error("cannot connect to {address}: nothing came back within {after:?}{}", likely::SILENCE)]
     DialTimeout {
         /// The address as it was given.
         address: String,

@@ -58,8 +58,7 @@ pub(super) fn closed(source: &io::Error) -> String {
 }
 
 pub(super) fn silent(after: Duration) -> String {
-    let after = rounded(after);
-    format!("connected, but no answer to CONNECT within {after}; is it an RPC server, and not overloaded?")
+    format!("connected, but no answer to CONNECT within {after:?}; is it an RPC server, and not overloaded?")
 }
 
 pub(super) fn refused(refusal: &Refusal, path: &str) -> String {
@@ -133,9 +132,10 @@ fn shortened(text: &str) -> String {
     text.chars().take(SHOWN).filter(|letter| !letter.is_control()).collect()
 }
 
-/// A share of the time has nine digits, of which nobody wants more than milliseconds.
+/// For a time that was computed, whose nanoseconds nobody wants to read.
 pub(super) fn rounded(time: Duration) -> String {
-    let millis = time.as_micros().saturating_add(500) / 1000;
-    let whole = Duration::from_millis(u64::try_from(millis).unwrap_or(u64::MAX));
-    format!("{:?}", if whole.is_zero() { time } else { whole })
+    let step = if time < Duration::from_secs(1) { 1 } else { 100 };
+    let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    let whole = Duration::from_millis(millis.saturating_add(step / 2) / step * step);
+    format!("{whole:?}")
 }

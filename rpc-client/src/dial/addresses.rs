@@ -37,12 +37,12 @@ where
             break;
         }
         let after = share(left, places.len() - index);
-        // A name with one address is known to its user by the name.
-        let named = if alone { address.to_owned() } else { to.to_string() };
+        // A name with one address is known to its user by the name, and its time is all that was set.
+        let (named, given) = if alone { (address.to_owned(), time) } else { (to.to_string(), after) };
         let error = match timeout(after, connect(to)).await {
             Ok(Ok(io)) => return Ok(io),
             Ok(Err(source)) => ConnectError::dial(&named, source),
-            Err(_) => ConnectError::DialTimeout { address: named, after },
+            Err(_) => ConnectError::DialTimeout { address: named, after: given },
         };
         tracing::debug!(address, %to, %error, "not connected");
         failed.push(Attempt { to, error });

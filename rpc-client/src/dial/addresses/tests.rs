@@ -90,9 +90,11 @@ async fn addresses_that_there_was_no_time_for_are_counted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_share_of_the_time_is_told_in_milliseconds() {
+async fn a_share_of_the_time_is_told_without_its_many_digits() {
     let error = dial(seconds(10), places(3), |_| None).await.unwrap_err().to_string();
-    assert!(error.contains("192.0.2.1:1234: no answer within 3.333s; "), "{error}");
+    assert!(error.contains("192.0.2.1:1234: no answer within 3.3s; "), "{error}");
+    let error = dial(Duration::from_micros(876_543), places(2), |_| None).await.unwrap_err().to_string();
+    assert!(error.contains("192.0.2.1:1234: no answer within 876ms; "), "{error}");
 }
 
 #[tokio::test]
@@ -129,6 +131,20 @@ async fn one_address_goes_by_the_name_that_was_given() {
         "cannot connect to name:1234: nothing came back within 10s; is the host up, and does a firewall let \
          the connection through?"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_address_is_told_with_the_time_that_was_set_and_others_with_their_share() {
+    for (count, told) in [(1, "nothing came back within 10s;"), (2, "192.0.2.1:1234: no answer within 4.9s;")]
+    {
+        let slow = async {
+            tokio::time::sleep(Duration::from_millis(123)).await;
+            Ok(places(count))
+        };
+        let connect = |_| pending::<io::Result<()>>();
+        let error = dial_first("name:1234", seconds(10), slow, connect).await.unwrap_err().to_string();
+        assert!(error.contains(told), "{error}");
+    }
 }
 
 #[tokio::test]
