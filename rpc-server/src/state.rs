@@ -3,9 +3,9 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
-use std::time::Instant;
 
 use rpc_core::{Code, Context, Executed, Status};
+use rpc_io::now;
 use tracing::Span;
 
 use crate::config::Config;
@@ -28,7 +28,7 @@ impl State {
         if self.interceptors.is_empty() {
             return (None, Ok(()));
         }
-        let mut intercepted = Intercepted { since: Instant::now(), agreed: 0 };
+        let mut intercepted = Intercepted { since: now(), agreed: 0 };
         for interceptor in &self.interceptors {
             let allowed = catch_unwind(AssertUnwindSafe(|| interceptor.before(cx)));
             if let Err(status) = allowed.unwrap_or_else(|_| Err(Status::internal("an interceptor panicked")))
@@ -43,7 +43,7 @@ impl State {
     pub(crate) fn after(&self, cx: &Context, code: Option<Code>, intercepted: Option<Intercepted>) {
         let Some(Intercepted { since, agreed }) = intercepted else { return };
         let peer = cx.peer().address;
-        let ended = Ended { method: cx.method(), peer, code, elapsed: since.elapsed() };
+        let ended = Ended { method: cx.method(), peer, code, elapsed: now() - since };
         for interceptor in self.interceptors[..agreed].iter().rev() {
             if catch_unwind(AssertUnwindSafe(|| interceptor.after(&ended))).is_err() {
                 tracing::error!(method = cx.method(), "interceptor panicked");
