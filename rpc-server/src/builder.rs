@@ -168,6 +168,24 @@ impl Builder {
         self
     }
 
+    /// After so long without a byte from a client it is asked whether it is there (Ping). Default
+    /// 30 s, at least 1 s. `None`: never, and a client whose host vanished is noticed by TCP alone, if this is TCP.
+    ///
+    /// A client that has closed its side cannot answer, and may still wait for its results; it is
+    /// pinged every interval until a write fails, with `None` every 30 s.
+    pub fn ping_interval(mut self, interval: impl Into<Option<Duration>>) -> Self {
+        self.config.ping_interval = interval.into().map(|interval| interval.max(Duration::from_secs(1)));
+        self
+    }
+
+    /// How long a client that was asked may say nothing at all. Default 10 s; then the connection
+    /// fails as [`Unresponsive`](crate::ConnectionError::Unresponsive) and its handlers are cancelled.
+    /// The time begins when the Ping has left.
+    pub fn ping_timeout(mut self, timeout: Duration) -> Self {
+        self.config.ping_timeout = timeout;
+        self
+    }
+
     /// How long calls in flight may go on when the server shuts down. Default 30 s.
     pub fn grace(mut self, grace: Duration) -> Self {
         self.config.grace = grace;

@@ -1,6 +1,7 @@
 //! How making a server, and serving a connection, fail.
 
 use std::io;
+use std::time::Duration;
 
 use rpc_core::ProtocolError;
 use rpc_core::handshake::Refusal;
@@ -64,6 +65,12 @@ pub enum ConnectionError {
     /// The transport failed, or the peer went away inside its request head.
     #[error("the connection failed: {0}")]
     Io(#[source] io::Error),
+    /// The client said nothing for the ping interval, and nothing after it was asked either.
+    #[error("the client did not answer a Ping within {after:?}")]
+    Unresponsive {
+        /// How long it was waited for; see [`ping_timeout`](crate::Builder::ping_timeout).
+        after: Duration,
+    },
     /// The client broke the protocol; it was told so.
     #[error("the client broke the protocol: {0}")]
     Protocol(#[source] ProtocolError),

@@ -33,6 +33,7 @@ mod server;
 mod session;
 mod shutdown;
 mod state;
+mod timeouts;
 mod waiting;
 
 pub use builder::Builder;
