@@ -145,7 +145,12 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
                 return Poll::Ready(Turn::Over);
             }
             if taken >= BATCH && self.session.out.len() < mark {
-                return Poll::Ready(Turn::Yield);
+                // There is no end to a client that never stops sending, but there is to its time.
+                let due = self.poll_timer(cx);
+                return Poll::Ready(match due {
+                    Poll::Ready(turn) => turn,
+                    Poll::Pending => Turn::Yield,
+                });
             }
             let stuck = self.session.out.len() >= mark;
             if stuck || below_mark && !self.kept {
