@@ -3,12 +3,14 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::future::Future;
+use std::hash::{BuildHasher, RandomState};
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use http::request::Parts;
 use rpc_core::handshake::Refusal;
 use rpc_core::health::{HealthReporter, HealthServer};
+use rpc_core::jitter::Jitter;
 use rpc_core::{Context, Format, Method, Service, Status};
 use rpc_io::TcpOptions;
 use serde::Serialize;
@@ -122,6 +124,13 @@ impl Builder {
         self
     }
 
+    /// What random choices start from: how much a connection's age differs. Default: something random.
+    /// Set it in simulations, which are to do the same when they run again.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.config.seed = Some(seed);
+        self
+    }
+
     /// Makes the server.
     ///
     /// # Errors
@@ -133,8 +142,11 @@ impl Builder {
         }
         rpc_core::handshake::check_limits(config.limits)?;
         config.check()?;
+        // The standard library's source of randomness, without a crate for it.
+        let seed = config.seed.unwrap_or_else(|| RandomState::new().hash_one(()));
+        let jitter = Mutex::new(Jitter::new(seed));
         let (shutdown, memory) = Default::default();
-        Ok(Server { state: Arc::new(State { config, registry, shutdown, memory, interceptors }) })
+        Ok(Server { state: Arc::new(State { config, registry, shutdown, memory, interceptors, jitter }) })
     }
 
     /// Makes the server and serves the connections of `listener`; see [`Serve`].

@@ -30,6 +30,8 @@ pub(crate) struct Config {
     pub(crate) ping_interval: Option<Duration>,
     pub(crate) ping_timeout: Duration,
     pub(crate) grace: Duration,
+    pub(crate) max_connection_age: Option<Duration>,
+    pub(crate) seed: Option<u64>,
     pub(crate) tcp: TcpOptions,
     pub(crate) accept: Option<AcceptHook>,
 }
@@ -74,6 +76,8 @@ impl Default for Config {
             ping_interval: Some(Duration::from_secs(30)),
             ping_timeout: Duration::from_secs(10),
             grace: Duration::from_secs(30),
+            max_connection_age: None,
+            seed: None,
             tcp: TcpOptions::default(),
             accept: None,
         }

@@ -8,6 +8,7 @@ use std::task::{Context, Poll, Waker, ready};
 use std::time::Instant;
 
 use rpc_core::input::Input;
+use rpc_core::message::GoAwayReason;
 use rpc_core::{CancelReason, Peer, ProtocolError};
 use rpc_io::now;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -31,6 +32,9 @@ const BYTES_PER_FRAME: usize = 4096;
 
 /// A larger input buffer is given back while the connection is idle.
 const KEPT_INPUT: usize = 4096;
+
+const ENDING: &str = "the server is shutting down";
+const OLD: &str = "the connection reached its largest age";
 
 pub(crate) struct Connection<IO> {
     io: IO,
@@ -63,7 +67,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
             reading: true,
             session: Session::new(server.clone(), peer, max_frame),
             phase: Phase::Serving,
-            timeouts: Timeouts::new(&server.config),
+            timeouts: Timeouts::new(&server.config, server.connection_age()),
             server,
         }
     }
@@ -223,14 +227,19 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
     }
 
     fn follow_phase(&mut self) {
-        let phase = self.server.shutdown.phase();
+        let (server, own) = (self.server.shutdown.phase(), self.timeouts.phase());
+        let phase = server.max(own);
         if phase == self.phase {
             return;
         }
         self.phase = phase;
-        self.session.drain();
+        let (reason, message, cancel) = match own > server {
+            true => (GoAwayReason::ConnectionAge, OLD, CancelReason::ConnectionAge),
+            false => (GoAwayReason::Shutdown, ENDING, CancelReason::Shutdown),
+        };
+        self.session.drain(reason, message);
         if phase == Phase::Cancelling {
-            self.session.cancel_all(CancelReason::Shutdown);
+            self.session.cancel_all(cancel);
             self.timeouts.end(&self.server.config);
         }
     }
@@ -242,6 +251,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
             match ready!(due) {
                 // What they gave up is answered in the next turn, which its waker brings about.
                 Due::Deadlines(now) => session.expire(now),
+                Due::Phase => return Poll::Ready(Turn::Yield),
                 Due::Ping => {
                     // To a client that has closed its side, what waits already asks as much.
                     if self.reading || session.out.is_empty() {

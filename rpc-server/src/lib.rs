@@ -25,6 +25,7 @@ mod debug;
 mod door;
 mod error;
 mod interceptor;
+mod lifetime;
 mod linger;
 mod listener;
 mod registry;

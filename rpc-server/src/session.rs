@@ -174,9 +174,6 @@ impl Session {
         if let Some(deadline) = deadline {
             self.deadlines.insert((deadline, id));
         }
-        if self.server.shutdown.phase() == Phase::Cancelling {
-            context.cancel(CancelReason::Shutdown);
-        }
         self.contexts.insert(id, context);
         self.waiting.push(waiting);
     }
@@ -234,7 +231,9 @@ impl Session {
         self.calls.end();
         if self.server.shutdown.phase() >= Phase::Draining {
             match record.context.cancel_reason() {
-                Some(CancelReason::Shutdown) => self.server.shutdown.count_cancelled(),
+                Some(CancelReason::Shutdown | CancelReason::ConnectionAge) => {
+                    self.server.shutdown.count_cancelled()
+                }
                 _ => self.server.shutdown.count_finished(),
             }
         }
@@ -265,10 +264,9 @@ impl Session {
     }
 
     /// Tells the client to make no new calls.
-    pub(crate) fn drain(&mut self) {
+    pub(crate) fn drain(&mut self, reason: GoAwayReason, message: &str) {
         if !self.calls.is_going_away() {
-            let message = "the server is shutting down".into();
-            self.calls.go_away(&GoAway { reason: GoAwayReason::Shutdown, message }, &mut self.out);
+            self.calls.go_away(&GoAway { reason, message: message.into() }, &mut self.out);
         }
     }
 

@@ -1,9 +1,11 @@
 //! What all connections of a server share.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
+use rpc_core::jitter::Jitter;
 use rpc_core::{Code, Context, Executed, Status};
 use rpc_io::now;
 use tracing::Span;
@@ -13,6 +15,9 @@ use crate::interceptor::{Ended, Intercepted, Interceptor};
 use crate::registry::Registry;
 use crate::shutdown::Shutdown;
 
+/// Connections that were made together must not end together, and be made again together.
+const AGE_JITTER: f64 = 0.1;
+
 pub(crate) struct State {
     pub(crate) config: Config,
     pub(crate) registry: Registry,
@@ -20,9 +25,16 @@ pub(crate) struct State {
     /// Bytes that waiting calls count for.
     pub(crate) memory: Arc<AtomicUsize>,
     pub(crate) interceptors: Vec<Box<dyn Interceptor>>,
+    pub(crate) jitter: Mutex<Jitter>,
 }
 
 impl State {
+    /// How old the next connection may get.
+    pub(crate) fn connection_age(&self) -> Option<Duration> {
+        let age = self.config.max_connection_age?;
+        Some(self.jitter.lock().unwrap_or_else(PoisonError::into_inner).vary(age, AGE_JITTER))
+    }
+
     /// Shows the call to the interceptors; what they need to see its end, if there are any.
     pub(crate) fn before(&self, cx: &Context) -> (Option<Intercepted>, Result<(), Status>) {
         if self.interceptors.is_empty() {

@@ -9,6 +9,8 @@ use rpc_io::{Timer, now};
 
 use crate::config::Config;
 use crate::error::ConnectionError;
+use crate::lifetime::Lifetime;
+use crate::shutdown::Phase;
 
 /// A client that has closed its side may be waiting for answers or be gone. Only a write tells, so
 /// it is asked this often when others are not asked at all.
@@ -18,6 +20,8 @@ const HALF_CLOSED_INTERVAL: Duration = Duration::from_secs(30);
 pub(crate) enum Due {
     /// The client is to be asked whether it is there.
     Ping,
+    /// The next phase has begun for the connection's age.
+    Phase,
     /// Deadlines up to this time have passed.
     Deadlines(Instant),
     /// The connection has failed.
@@ -28,6 +32,7 @@ pub(crate) enum Due {
 /// that can be, and one timer serves them all.
 pub(crate) struct Timeouts {
     liveness: Liveness,
+    lifetime: Lifetime,
     /// The client has taken nothing since then.
     stalled: Option<Instant>,
     /// However slowly the client takes the last answers, the end does not wait longer.
@@ -36,9 +41,17 @@ pub(crate) struct Timeouts {
 }
 
 impl Timeouts {
-    pub(crate) fn new(config: &Config) -> Self {
-        let liveness = Liveness::new(config.ping_interval, config.ping_timeout, now());
-        Self { liveness, stalled: None, last_end: None, timer: Timer::default() }
+    /// For a connection that may get so old.
+    pub(crate) fn new(config: &Config, age: Option<Duration>) -> Self {
+        let now = now();
+        let liveness = Liveness::new(config.ping_interval, config.ping_timeout, now);
+        let lifetime = Lifetime::new(age, now);
+        Self { liveness, lifetime, stalled: None, last_end: None, timer: Timer::default() }
+    }
+
+    /// How far the connection's end has come for its age.
+    pub(crate) fn phase(&self) -> Phase {
+        self.lifetime.phase()
     }
 
     /// Bytes came.
@@ -84,7 +97,8 @@ impl Timeouts {
         let stall_end = self.stalled.and_then(|since| since.checked_add(config.write_timeout));
         let last_end = self.last_end.filter(|_| waits > 0);
         let write_end = stall_end.into_iter().chain(last_end).min();
-        let next = [write_end, self.liveness.due(), deadline].into_iter().flatten().min();
+        let next =
+            [write_end, self.liveness.due(), self.lifetime.due(), deadline].into_iter().flatten().min();
         ready!(self.timer.poll(next, cx));
         let now = now();
         if write_end.is_some_and(|end| end <= now) {
@@ -92,6 +106,9 @@ impl Timeouts {
             let text = format!("the client did not take {waits} bytes of answers within {within:?}");
             let timed_out = io::Error::new(io::ErrorKind::TimedOut, text);
             return Poll::Ready(Due::Failure(ConnectionError::Io(timed_out)));
+        }
+        if self.lifetime.advance(now, config.grace) {
+            return Poll::Ready(Due::Phase);
         }
         Poll::Ready(match self.liveness.check(now) {
             Check::Alive => Due::Deadlines(now),

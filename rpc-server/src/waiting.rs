@@ -176,6 +176,9 @@ fn status_of(reason: CancelReason) -> Status {
     match reason {
         CancelReason::Deadline => Status::deadline_exceeded("the call's deadline passed"),
         CancelReason::Shutdown => Status::unavailable("the server shut down before the call ended"),
+        CancelReason::ConnectionAge => {
+            Status::unavailable("the connection reached its largest age before the call ended")
+        }
         _ => Status::cancelled("the caller gave the call up"),
     }
 }

@@ -176,6 +176,26 @@ async fn the_deadlines_of_a_client_that_never_stops_sending_pass_like_all_others
     panic!("its handler goes on");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_client_that_never_stops_sending_gets_no_older_than_others() {
+    let noise = Frame::new(SKIPPED, 0, []).to_bytes();
+    let (io, _seen) = Endless::new(b"CONNECT /_rpc_ HTTP/1.0\r\n\r\n", false, move || noise.clone());
+    let server = arith().max_connection_age(Duration::from_secs(10)).build().unwrap();
+    let serving = server.clone();
+    tokio::spawn(async move { serving.serve_connection(io).await });
+    tokio::task::yield_now().await;
+    tokio::time::advance(Duration::from_secs(8)).await;
+    assert_eq!(server.connections(), 1);
+    tokio::time::advance(Duration::from_secs(4)).await;
+    for _ in 0..1000 {
+        if server.connections() == 0 {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+    panic!("it goes on");
+}
+
 #[tokio::test]
 async fn a_request_that_is_cut_off_is_no_end_in_good_order() {
     let server = arith().build().unwrap();

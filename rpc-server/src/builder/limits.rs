@@ -77,7 +77,20 @@ impl Builder {
         self
     }
 
-    /// How long calls in flight may go on when the server shuts down. Default 30 s.
+    /// How old a connection may get, 10 % more or less, so that those which were made together do not
+    /// end together. Default: as old as it likes. Set it where clients should spread over new servers,
+    /// or see their credentials checked again.
+    ///
+    /// Then its client is told to make no new calls on it (GoAway), and can connect again at once; calls
+    /// in flight go on for the [`grace`](Self::grace), then they are cancelled, and the callers told
+    /// `Unavailable`. The connection closes with the last of them.
+    pub fn max_connection_age(mut self, age: Duration) -> Self {
+        self.config.max_connection_age = Some(age);
+        self
+    }
+
+    /// How long calls in flight may go on when the server shuts down, or their connection has reached
+    /// its [largest age](Self::max_connection_age). Default 30 s.
     pub fn grace(mut self, grace: Duration) -> Self {
         self.config.grace = grace;
         self
