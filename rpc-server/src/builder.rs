@@ -145,8 +145,10 @@ impl Builder {
         // The standard library's source of randomness, without a crate for it.
         let seed = config.seed.unwrap_or_else(|| RandomState::new().hash_one(()));
         let jitter = Mutex::new(Jitter::new(seed));
-        let (shutdown, memory) = Default::default();
-        Ok(Server { state: Arc::new(State { config, registry, shutdown, memory, interceptors, jitter }) })
+        let (shutdown, room, memory) = Default::default();
+        Ok(Server {
+            state: Arc::new(State { config, registry, shutdown, room, memory, interceptors, jitter }),
+        })
     }
 
     /// Makes the server and serves the connections of `listener`; see [`Serve`].

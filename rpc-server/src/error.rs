@@ -59,7 +59,7 @@ pub enum BuildError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectionError {
-    /// It was refused; the client was told so.
+    /// It was refused; the client was told so, unless too many others were being told at that time.
     #[error("refused: {0}")]
     Refused(Refusal),
     /// The transport failed, or the peer went away inside its request head.

@@ -29,6 +29,7 @@ mod lifetime;
 mod linger;
 mod listener;
 mod registry;
+mod room;
 mod serve;
 mod server;
 mod session;

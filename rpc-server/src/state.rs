@@ -13,6 +13,7 @@ use tracing::Span;
 use crate::config::Config;
 use crate::interceptor::{Ended, Intercepted, Interceptor};
 use crate::registry::Registry;
+use crate::room::Room;
 use crate::shutdown::Shutdown;
 
 /// Connections that were made together must not end together, and be made again together.
@@ -22,6 +23,7 @@ pub(crate) struct State {
     pub(crate) config: Config,
     pub(crate) registry: Registry,
     pub(crate) shutdown: Shutdown,
+    pub(crate) room: Room,
     /// Bytes that waiting calls count for.
     pub(crate) memory: Arc<AtomicUsize>,
     pub(crate) interceptors: Vec<Box<dyn Interceptor>>,

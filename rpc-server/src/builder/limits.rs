@@ -32,9 +32,21 @@ impl Builder {
         self
     }
 
-    /// Connections at a time. Default 10,000; one more gets 503.
+    /// Connections at a time. Default 10,000; one more gets 503. Up to 256 at a time are told so;
+    /// others are closed without a word.
     pub fn max_connections(mut self, connections: usize) -> Self {
         self.config.max_connections = connections;
+        self
+    }
+
+    /// Connections at a time from one IP address, whatever the port. Default: as many as there are;
+    /// one more gets 503. Set it where clients come from everywhere, and not through one proxy or
+    /// translated address.
+    ///
+    /// Connections without an address, as those of
+    /// [`serve_connection`](crate::Server::serve_connection), are not limited.
+    pub fn max_connections_per_address(mut self, connections: usize) -> Self {
+        self.config.max_connections_per_address = Some(connections);
         self
     }
 
