@@ -3,7 +3,6 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use http::Method;
 use http::request::Parts;
@@ -18,6 +17,7 @@ use tokio::time::timeout;
 use crate::connection::Connection;
 use crate::error::ConnectionError;
 use crate::linger::linger;
+use crate::room::{Place, Refused};
 use crate::state::State;
 
 /// Where one connection comes in.
@@ -50,9 +50,15 @@ impl Door {
         IO: AsyncRead + AsyncWrite + Send + Unpin,
     {
         let config = &self.server.config;
-        let Some(_open) = Open::new(&self.server, config.max_connections) else {
-            let refusal = Refusal::service_unavailable("too many connections");
-            return answer(&mut io, refusal.into(), false).await;
+        let _place = match Place::take(&self.server, self.from) {
+            Ok(place) => place,
+            Err(why) => {
+                let refusal = Refusal::service_unavailable(why);
+                let Some(_told) = Refused::new(&self.server) else {
+                    return Err(ConnectionError::Refused(refusal));
+                };
+                return answer(&mut io, refusal.into(), false).await;
+            }
         };
         let mut buffer = HeadBuffer::new(config.max_head);
         let read = rpc_io::read_head(&mut io, &mut buffer, |_| Ok::<_, Refusal>(()));
@@ -104,23 +110,6 @@ impl Door {
             accept(parts, self.from)?;
         }
         Ok(terms)
-    }
-}
-
-/// A connection that counts. One that is refused for lack of room does not, while it is told so.
-struct Open(Arc<State>);
-
-impl Open {
-    fn new(server: &Arc<State>, most: usize) -> Option<Self> {
-        let more = |open: usize| (open < most).then_some(open + 1);
-        let counted = server.shutdown.open.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
-        counted.is_ok().then(|| Self(server.clone()))
-    }
-}
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        self.0.shutdown.open.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
