@@ -78,7 +78,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
     }
 
     /// Serves until the connection ends.
-    pub(crate) async fn run(mut self) -> Result<(), ConnectionError> {
+    pub(crate) async fn run(mut self: Box<Self>) -> Result<(), ConnectionError> {
         // Handlers that are ready must not look as if they were not: this task minds its turns
         // itself.
         tokio::task::coop::unconstrained(self.serve()).await

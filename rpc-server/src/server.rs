@@ -62,7 +62,11 @@ impl Server {
         let door = Door::new(self.state.clone(), from);
         async move {
             let _tracked = tracked;
-            door.enter(io).await
+            // Boxed, so that nothing of it is left in the connection's task.
+            match Box::pin(door.enter(io)).await? {
+                Some(entered) => entered.serve().await,
+                None => Ok(()),
+            }
         }
     }
 

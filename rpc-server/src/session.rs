@@ -34,7 +34,8 @@ pub(crate) struct Session {
     calls: Calls,
     /// By method index; index 1 is the first.
     routes: Vec<Route>,
-    waiting: FuturesUnordered<Waiting>,
+    /// Made for the first call that waits: an idle connection is not to hold 300 bytes for none.
+    waiting: Option<FuturesUnordered<Waiting>>,
     /// Of the calls in `waiting`; in order, so that they are given up in the same one each time.
     contexts: BTreeMap<CallId, Context>,
     deadlines: BTreeSet<(Instant, CallId)>,
@@ -58,7 +59,7 @@ impl Session {
             server,
             peer: Arc::new(peer),
             routes: Vec::new(),
-            waiting: FuturesUnordered::new(),
+            waiting: None,
             contexts: BTreeMap::new(),
             deadlines: BTreeSet::new(),
             out: Output::default(),
@@ -175,7 +176,7 @@ impl Session {
             self.deadlines.insert((deadline, id));
         }
         self.contexts.insert(id, context);
-        self.waiting.push(waiting);
+        self.waiting.get_or_insert_default().push(waiting);
     }
 
     #[inline]
@@ -208,8 +209,10 @@ impl Session {
 
     /// Answers the calls that have ended, until `mark` bytes of output wait.
     pub(crate) fn poll_waiting(&mut self, mark: usize, cx: &mut TaskContext<'_>) {
-        while !self.waiting.is_empty() && self.out.len() < mark {
-            let Poll::Ready(Some(done)) = self.waiting.poll_next_unpin(cx) else { return };
+        while let Some(waiting) = self.waiting.as_mut().filter(|waiting| !waiting.is_empty())
+            && self.out.len() < mark
+        {
+            let Poll::Ready(Some(done)) = waiting.poll_next_unpin(cx) else { return };
             self.answer(done);
         }
     }
@@ -260,7 +263,7 @@ impl Session {
 
     /// Drops the handlers: their answers are not wanted any more.
     pub(crate) fn abandon(&mut self) {
-        self.waiting.clear();
+        self.waiting = None;
     }
 
     /// Tells the client to make no new calls.
