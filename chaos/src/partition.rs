@@ -24,9 +24,6 @@ const LONGEST_WAIT: Duration = Duration::from_millis(500);
 /// For descriptors that go with the last packets.
 const COME_BACK: Duration = Duration::from_secs(2);
 
-/// For a server that does not ask: until the kernel sends the client's farewell again.
-const FAREWELL: Duration = Duration::from_secs(20);
-
 /// A server, its client, and the server's descriptors without and with the connection.
 struct Pair {
     server: Process,
@@ -69,7 +66,7 @@ pub(crate) async fn partition(trials: usize, pairs: usize) -> Result<Verdict> {
         misses.expect(open == baseline, || format!("{open} descriptors of the client, {baseline} before"));
     }
     for pair in &joined {
-        let open = pair.server.owner().come_back_to(pair.joined, FAREWELL).await?;
+        let open = pair.server.owner().come_back_to(pair.joined, COME_BACK).await?;
         misses.expect(open == pair.joined, || {
             format!("{open} descriptors of a server, {} before", pair.joined)
         });
@@ -112,7 +109,7 @@ async fn round(pairs: &[Pair], switch: &Switch, taken: &mut Taken, misses: &mut 
         taken.ends.push(held.last_end(cut, LIMIT, is_unresponsive, misses).await?);
         pair.tally.expect_even(misses);
     }
-    for pair in pairs.iter().filter(|pair| pair.server.asks) {
+    for pair in pairs {
         let left = LIMIT.saturating_sub(cut.elapsed());
         let open = pair.server.owner().come_back_to(pair.alone, left).await?;
         taken.closes.push(cut.elapsed());

@@ -19,8 +19,6 @@ pub(crate) struct Process {
     pid: u32,
     lines: Lines<BufReader<ChildStdout>>,
     pub(crate) address: SocketAddr,
-    /// Whether it asks silent clients if they are there.
-    pub(crate) asks: bool,
 }
 
 impl Process {
@@ -49,10 +47,10 @@ impl Process {
         let pid = child.id().context("the server has no pid")?;
         let output = child.stdout.take().context("the server has no output")?;
         let mut lines = BufReader::new(output).lines();
-        let ready = within(10, "a server listens", lines.next_line()).await??.context("the server ended")?;
-        let (address, asks) = ready.split_once(' ').context("the server says nothing sensible")?;
+        let address =
+            within(10, "a server listens", lines.next_line()).await??.context("the server ended")?;
         let address = address.parse().with_context(|| format!("no address: {address}"))?;
-        Ok(Self { address, asks: asks == "asks", child, pid, lines })
+        Ok(Self { address, child, pid, lines })
     }
 
     pub(crate) fn signal(&self, signal: Signal) -> Result<()> {

@@ -25,13 +25,18 @@ const TASKS: usize = 64;
 /// So that a call that hangs is a call that fails.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
+/// Restarts come after so many calls, on a fast machine sooner than the first wait between dials. The
+/// client then takes them for a server that never stays, and must not wait longer and longer.
+const FIRST_WAIT: Duration = Duration::from_millis(100);
+const LONGEST_WAIT: Duration = Duration::from_millis(500);
+
 /// Makes so many calls, none of them idempotent, over so many restarts spread over the run.
 pub(crate) async fn rolling(calls: u64, restarts: u64) -> Result<Verdict> {
     println!("rolling: {calls} calls by {TASKS} tasks, {restarts} restarts of two servers in turn");
     let mut misses = Misses::default();
     let mut fleet = Fleet::start().await?;
     let in_turn = InTurn::new([0, 1].map(|at| fleet.servers[at].address));
-    let builder = Client::builder().wait_for_ready(true).timeout(TIMEOUT);
+    let builder = Client::builder().wait_for_ready(true).timeout(TIMEOUT).backoff(FIRST_WAIT, LONGEST_WAIT);
     let client = builder.connect_with(in_turn.clone(), "fleet").await?;
 
     let (due, mut dues) = mpsc::unbounded_channel();

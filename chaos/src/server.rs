@@ -26,28 +26,23 @@ pub(crate) const PING_TIMEOUT: Duration = Duration::from_millis(500);
 const LINGERING: u64 = 16;
 const LINGER: Duration = Duration::from_millis(3);
 
-/// Serves until SIGTERM. The first line it prints is its address and whether it asks silent clients
-/// if they are there, the last one what became of the calls that it ended with.
+/// Serves until SIGTERM. The first line it prints is its address, the last one what became of the calls
+/// that it ended with.
 pub(crate) async fn serve(listen: SocketAddr, journal: Option<&Path>) -> Result<()> {
     // Whatever ends the one that started it, be it a SIGKILL, nothing stays behind.
     prctl::set_pdeathsig(Signal::SIGKILL)?;
     let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
     let address = listener.local_addr()?;
     let journal = journal.map(Journal::create).transpose()?.map(Arc::new);
-    let (builder, asks) = asking(services(journal.clone()));
+    let builder = services(journal.clone()).ping_interval(PING_INTERVAL).ping_timeout(PING_TIMEOUT);
     let mut term = signal(SignalKind::terminate())?;
-    say(&format!("{address} {}", if asks { "asks" } else { "waits" }))?;
+    say(&address.to_string())?;
     let signal = async move { _ = term.recv().await };
     let report = builder.serve(listener).with_graceful_shutdown(signal).await?;
     if let Some(journal) = journal {
         journal.flush()?;
     }
     say(&format!("{} {}", report.finished, report.cancelled))
-}
-
-/// The server that asks silent clients whether they are there, and whether it does.
-fn asking(builder: Builder) -> (Builder, bool) {
-    (builder, false)
 }
 
 fn services(journal: Option<Arc<Journal>>) -> Builder {
