@@ -141,3 +141,13 @@ async fn a_real_server_answers() {
     let error = within(client.ping()).await.unwrap_err();
     assert!(matches!(error, Error::Shutdown { .. }), "{error:?}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_answers_is_kept_however_often_it_is_to_be_asked() {
+    for interval in [Duration::ZERO, SECOND / 50] {
+        let server = arith().build().unwrap();
+        let client = Client::builder().ping_interval(interval).over(tests::pipe(&server)).await.unwrap();
+        sleep(SECOND * 100).await;
+        assert!(!client.is_closed(), "{interval:?}");
+    }
+}
