@@ -104,7 +104,6 @@ async fn dial_and_dial_again(endpoint: Weak<Endpoint>, mut link: Option<Arc<Link
     // Whether the next loss is followed by a dial without a wait.
     let mut at_once = true;
     loop {
-        let began = now();
         let made = match link.take() {
             Some(link) => Ok(link),
             None => {
@@ -120,6 +119,8 @@ async fn dial_and_dial_again(endpoint: Weak<Endpoint>, mut link: Option<Arc<Link
             Ok(link) => {
                 let (leaving, shared) = (link.leaving.clone(), link.shared.clone());
                 drop(link);
+                // Not from when the dial began: a server far away would always have lasted.
+                let began = now();
                 leaving.cancelled().await;
                 let endpoint = endpoint.upgrade()?;
                 if !endpoint.reconnects() {

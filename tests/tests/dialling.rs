@@ -1,0 +1,69 @@
+//! Connectors that are slow, that fail at once, that panic; runtimes that end.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its functions too")]
+
+use std::future::pending;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use rpc_client::{Client, Connector};
+use tests::Raw;
+use tokio::io::DuplexStream;
+use tokio::time::sleep;
+
+const MS: Duration = Duration::from_millis(1);
+
+/// So many dials are more than any client may make; what comes after them only waits.
+const TOO_MANY: u32 = 1000;
+
+/// What becomes of each dial.
+#[derive(Clone, Copy)]
+enum Way {
+    /// Connected after so long, to a server that accepts and hangs up.
+    HungUp(Duration),
+}
+
+#[derive(Clone)]
+struct Dialling {
+    way: Way,
+    dials: Arc<AtomicU32>,
+}
+
+impl Dialling {
+    fn new(way: Way) -> Self {
+        Self { way, dials: Arc::default() }
+    }
+
+    fn dials(&self) -> u32 {
+        self.dials.load(Ordering::Relaxed)
+    }
+}
+
+impl Connector for Dialling {
+    type Io = DuplexStream;
+
+    async fn connect(&self) -> io::Result<DuplexStream> {
+        if self.dials.fetch_add(1, Ordering::Relaxed) >= TOO_MANY {
+            pending::<()>().await;
+        }
+        match self.way {
+            Way::HungUp(after) => {
+                sleep(after).await;
+                let (near, far) = tokio::io::duplex(4096);
+                tokio::spawn(async move { drop(Raw::admit(far, "").await) });
+                Ok(near)
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_distant_server_that_takes_connections_and_drops_them_is_not_hammered() {
+    let dialling = Dialling::new(Way::HungUp(200 * MS));
+    let client = Client::builder().seed(1).lazy_with(dialling.clone(), "far:1");
+    client.ping().await.unwrap_err();
+    sleep(10_000 * MS).await;
+    assert!(dialling.dials() < 12, "{}", dialling.dials());
+}
