@@ -120,7 +120,7 @@ impl Builder {
 
     /// The waits between failed attempts to connect: the first one, and the longest. Each is 1.6 times
     /// the one before, and up to a fifth more or less, so that many clients do not come all at once
-    /// (gRPC's rule). Default 100 ms and 30 s.
+    /// (gRPC's rule). Default 100 ms and 30 s, at least 1 ms.
     ///
     /// A connection that is lost is made again at once, unless the one before was lost as quickly as
     /// an attempt fails.

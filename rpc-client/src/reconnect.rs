@@ -18,6 +18,9 @@ use crate::link::Link;
 const FACTOR: f64 = 1.6;
 const VARIATION: f64 = 0.2;
 
+/// The least of them: without any, a server that refuses would be dialled all the time.
+const LEAST: Duration = Duration::from_millis(1);
+
 /// How a client comes back to its server; see the methods of [`Builder`](crate::Builder).
 #[derive(Clone, Debug)]
 pub(crate) struct Reconnect {
@@ -51,7 +54,8 @@ struct Backoff {
 
 impl Backoff {
     fn new(settings: &Reconnect) -> Self {
-        let Reconnect { first, most, seed, .. } = *settings;
+        let Reconnect { seed, .. } = *settings;
+        let (first, most) = (settings.first.max(LEAST), settings.most.max(LEAST));
         let seed = seed.unwrap_or_else(|| RandomState::new().hash_one(0));
         Self { first, most, next: first.min(most), jitter: Jitter::new(seed) }
     }

@@ -23,6 +23,7 @@ const TOO_MANY: u32 = 1000;
 enum Way {
     /// Connected after so long, to a server that accepts and hangs up.
     HungUp(Duration),
+    Refused,
 }
 
 #[derive(Clone)]
@@ -55,6 +56,7 @@ impl Connector for Dialling {
                 tokio::spawn(async move { drop(Raw::admit(far, "").await) });
                 Ok(near)
             }
+            Way::Refused => Err(io::ErrorKind::ConnectionRefused.into()),
         }
     }
 }
@@ -66,4 +68,14 @@ async fn a_distant_server_that_takes_connections_and_drops_them_is_not_hammered(
     client.ping().await.unwrap_err();
     sleep(10_000 * MS).await;
     assert!(dialling.dials() < 12, "{}", dialling.dials());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_of_zero_is_a_wait_all_the_same() {
+    let dialling = Dialling::new(Way::Refused);
+    let client =
+        Client::builder().backoff(Duration::ZERO, Duration::ZERO).lazy_with(dialling.clone(), "none:1");
+    client.ping().await.unwrap_err();
+    sleep(100 * MS).await;
+    assert!((10..=110).contains(&dialling.dials()), "{}", dialling.dials());
 }
