@@ -1,8 +1,12 @@
 //! Staying connected: when to dial again.
 
+use std::future::poll_fn;
 use std::hash::{BuildHasher, RandomState};
+use std::io;
 use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Weak};
+use std::task::Poll;
 use std::time::Duration;
 
 use rpc_core::jitter::Jitter;
@@ -10,7 +14,7 @@ use rpc_io::now;
 use tokio::time::sleep;
 
 use crate::connect_error::ConnectError;
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Dial, Endpoint};
 use crate::link::Link;
 
 /// Each wait is so many times the one before, and varies by so much: gRPC's numbers
@@ -104,7 +108,10 @@ pub(crate) fn stay_connected(
 
 /// `None`: the endpoint was closed or is gone.
 async fn dial_and_dial_again(endpoint: Weak<Endpoint>, mut link: Option<Arc<Link>>) -> Option<()> {
-    let mut backoff = Backoff::new(&endpoint.upgrade()?.reconnect);
+    let (mut backoff, address) = {
+        let endpoint = endpoint.upgrade()?;
+        (Backoff::new(&endpoint.reconnect), endpoint.peer.clone())
+    };
     // Whether the next loss is followed by a dial without a wait.
     let mut at_once = true;
     loop {
@@ -112,7 +119,7 @@ async fn dial_and_dial_again(endpoint: Weak<Endpoint>, mut link: Option<Arc<Link
             Some(link) => Ok(link),
             None => {
                 let dial = endpoint.upgrade()?.dial()?;
-                let made = dial.await;
+                let made = no_panic(dial, &address).await;
                 if let Ok(link) = &made {
                     endpoint.upgrade()?.adopt(link.clone()).then_some(())?;
                 }
@@ -139,7 +146,7 @@ async fn dial_and_dial_again(endpoint: Weak<Endpoint>, mut link: Option<Arc<Link
                 if mem::take(&mut at_once) {
                     continue;
                 }
-                ConnectError::Lost { address: endpoint.peer.to_string(), source: shared.lost() }
+                ConnectError::Lost { address: address.to_string(), source: shared.lost() }
             }
             Err(error) => error,
         };
@@ -153,6 +160,17 @@ async fn dial_and_dial_again(endpoint: Weak<Endpoint>, mut link: Option<Arc<Link
         drop(failed);
         sleep(wait).await;
     }
+}
+
+/// A connector is the user's. Its panic is an attempt that failed, and no end of all attempts.
+async fn no_panic(mut dial: Dial, address: &str) -> Result<Arc<Link>, ConnectError> {
+    poll_fn(|cx| {
+        let polled = catch_unwind(AssertUnwindSafe(|| dial.as_mut().poll(cx)));
+        polled.unwrap_or_else(|_| {
+            Poll::Ready(Err(ConnectError::dial(address, io::Error::other("the connector panicked"))))
+        })
+    })
+    .await
 }
 
 #[cfg(test)]

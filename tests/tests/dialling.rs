@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use rpc_client::{Client, Connector};
-use tests::Raw;
+use rpc_client::{Client, ConnectError, Connector, Error};
+use tests::{Raw, within};
 use tokio::io::DuplexStream;
 use tokio::time::sleep;
 
@@ -24,6 +24,7 @@ enum Way {
     /// Connected after so long, to a server that accepts and hangs up.
     HungUp(Duration),
     Refused,
+    Panic,
 }
 
 #[derive(Clone)]
@@ -57,6 +58,7 @@ impl Connector for Dialling {
                 Ok(near)
             }
             Way::Refused => Err(io::ErrorKind::ConnectionRefused.into()),
+            Way::Panic => panic!("a connector that panics"),
         }
     }
 }
@@ -78,4 +80,16 @@ async fn a_wait_of_zero_is_a_wait_all_the_same() {
     client.ping().await.unwrap_err();
     sleep(100 * MS).await;
     assert!((10..=110).contains(&dialling.dials()), "{}", dialling.dials());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connector_that_panics_has_failed_and_is_asked_again_after_the_wait() {
+    let dialling = Dialling::new(Way::Panic);
+    let client = Client::builder().seed(1).lazy_with(dialling.clone(), "panic:1");
+    let error = within(client.call::<_, i64>("Any.Name", 1)).await.unwrap_err();
+    assert_eq!(dialling.dials(), 1);
+    let Error::Connect { source, .. } = &error else { panic!("{error:?}") };
+    assert!(matches!(**source, ConnectError::Dial { .. }), "{error}");
+    sleep(1000 * MS).await;
+    assert!((3..8).contains(&dialling.dials()), "{}", dialling.dials());
 }
