@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use rpc_client::{Client, ConnectError, Connector, Error};
+use rpc_core::Executed;
 use tests::{Raw, within};
 use tokio::io::DuplexStream;
 use tokio::time::sleep;
@@ -92,4 +93,20 @@ async fn a_connector_that_panics_has_failed_and_is_asked_again_after_the_wait() 
     assert!(matches!(**source, ConnectError::Dial { .. }), "{error}");
     sleep(1000 * MS).await;
     assert!((3..8).contains(&dialling.dials()), "{}", dialling.dials());
+}
+
+#[test]
+fn a_call_in_a_runtime_that_has_ended_fails() {
+    let (told, outcome) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
+        let handle = runtime.handle().clone();
+        runtime.shutdown_background();
+        let client = Client::lazy("127.0.0.1:1");
+        let call = client.call::<_, i64>("Any.Name", 1).into_future();
+        told.send(handle.block_on(call)).unwrap();
+    });
+    let error = outcome.recv_timeout(Duration::from_secs(20)).expect("an end").unwrap_err();
+    assert!(matches!(error, Error::Connect { .. }), "{error:?}");
+    assert_eq!(error.executed(), Executed::No);
 }
