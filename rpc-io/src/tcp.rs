@@ -12,13 +12,16 @@ use tokio::net::TcpStream;
 #[cfg(any(target_os = "android", target_os = "linux"))]
 const MAX_UNSENT: u32 = 128 * 1024;
 
+const MIN_KEEPALIVE: Duration = Duration::from_secs(1);
+const MAX_KEEPALIVE: Duration = Duration::from_secs(32_767);
+
 /// What is set on TCP sockets; `TCP_NODELAY` always is, and on Linux that the kernel holds no more than
 /// 128 KiB unsent (`TCP_NOTSENT_LOWAT`).
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct TcpOptions {
     /// How long a connection is idle before the kernel probes it, and between its probes.
-    /// Default 30 s; `None` switches probing off.
+    /// Default 30 s, from 1 s to 32,767 s; `None` switches probing off.
     pub keepalive: Option<Duration>,
     /// How long sent bytes may stay unacknowledged before the kernel gives the connection up
     /// (Linux only). Default 40 s; `None` leaves it to the kernel, which takes about 15 minutes.
@@ -42,6 +45,8 @@ impl TcpOptions {
         #[cfg(any(target_os = "android", target_os = "linux"))]
         socket.set_tcp_notsent_lowat(MAX_UNSENT)?;
         if let Some(period) = self.keepalive {
+            // The kernel refuses others, and what is set after it would not be set.
+            let period = period.clamp(MIN_KEEPALIVE, MAX_KEEPALIVE);
             socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(period).with_interval(period))?;
         }
         #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
@@ -95,6 +100,16 @@ mod tests {
         let (set, nodelay) = set_on_a_socket(TcpOptions::default()).await;
         let seconds = |seconds| Some(Duration::from_secs(seconds));
         assert_eq!((set.keepalive, set.user_timeout, nodelay), (seconds(30), seconds(40), true));
+    }
+
+    #[tokio::test]
+    async fn a_period_that_the_kernel_does_not_take_is_the_nearest_that_it_does() {
+        let user_timeout = Some(Duration::from_secs(7));
+        for (asked, seconds) in [(Duration::ZERO, 1), (Duration::from_millis(1500), 1), (Duration::MAX, 32_767)] {
+            let (set, _) = set_on_a_socket(TcpOptions { keepalive: Some(asked), user_timeout }).await;
+            let period = Some(Duration::from_secs(seconds));
+            assert_eq!((set.keepalive, set.user_timeout), (period, user_timeout), "{asked:?}");
+        }
     }
 
     #[tokio::test]
