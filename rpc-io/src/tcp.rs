@@ -105,7 +105,9 @@ mod tests {
     #[tokio::test]
     async fn a_period_that_the_kernel_does_not_take_is_the_nearest_that_it_does() {
         let user_timeout = Some(Duration::from_secs(7));
-        for (asked, seconds) in [(Duration::ZERO, 1), (Duration::from_millis(1500), 1), (Duration::MAX, 32_767)] {
+        for (asked, seconds) in
+            [(Duration::ZERO, 1), (Duration::from_millis(1500), 1), (Duration::MAX, 32_767)]
+        {
             let (set, _) = set_on_a_socket(TcpOptions { keepalive: Some(asked), user_timeout }).await;
             let period = Some(Duration::from_secs(seconds));
             assert_eq!((set.keepalive, set.user_timeout), (period, user_timeout), "{asked:?}");
