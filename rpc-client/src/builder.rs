@@ -97,17 +97,18 @@ impl Builder {
     }
 
     /// How long the server may say nothing before it is asked whether it is there. Default 30 s, at
-    /// least 1 s, for a server bears no more; `None`: it is never asked, and a connection whose other end is gone without a word may wait
-    /// for an answer for ever.
+    /// least 1 s, for a server bears no more; `None`: it is never asked, and a connection whose other
+    /// end is gone without a word may wait for an answer for ever.
     pub fn ping_interval(mut self, interval: impl Into<Option<Duration>>) -> Self {
         self.ping.interval = interval.into().map(|interval| interval.max(Duration::from_secs(1)));
         self
     }
 
-    /// How long a server that was asked whether it is there may take to say anything. Default 10 s;
-    /// then the connection is lost. The calls of a dead server thus end within both times together.
+    /// How long a server that was asked whether it is there may take to say anything. Default 10 s, at
+    /// least 10 ms; then the connection is lost. The calls of a dead server thus end within both times
+    /// together.
     pub fn ping_timeout(mut self, timeout: Duration) -> Self {
-        self.ping.timeout = timeout;
+        self.ping.timeout = timeout.max(Duration::from_millis(10));
         self
     }
 
@@ -133,7 +134,8 @@ impl Builder {
     /// as long as its time allows (`true`), or fails at once with the reason (`false`, the default, as
     /// with gRPC). While an attempt is under way, calls wait for it in any case.
     ///
-    /// With `true`, set a [`timeout`](Self::timeout) too.
+    /// With `true`, set a [`timeout`](Self::timeout) too. It needs [`reconnect`](Self::reconnect): without
+    /// it, nobody tries again while a call waits.
     pub fn wait_for_ready(mut self, wait: bool) -> Self {
         self.reconnect.wait_for_ready = wait;
         self

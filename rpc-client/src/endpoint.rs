@@ -176,8 +176,12 @@ impl Endpoint {
     }
 
     fn keep(self: &Arc<Self>, link: Option<Arc<Link>>) {
-        let task = tokio::spawn(stay_connected(Arc::downgrade(self), link));
-        self.keeper().task = Some(task.abort_handle());
+        let task = tokio::spawn(stay_connected(Arc::downgrade(self), link)).abort_handle();
+        self.keeper().task = Some(task.clone());
+        // Who closed it meanwhile found no task to abort.
+        if matches!(*self.phase.borrow(), Phase::Closed) {
+            task.abort();
+        }
     }
 
     fn keeper(&self) -> MutexGuard<'_, Keeper> {

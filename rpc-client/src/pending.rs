@@ -197,7 +197,9 @@ impl<A: Serialize + Send, R: DeserializeOwned + Send + 'static> Pending<A, R> {
             }
             Err(Rejected::Queued(ticket)) => self.state = State::Queued(link, ticket),
             Err(Rejected::NoRoom) => self.state = State::Ready,
-            Err(Rejected::Open(OpenError::GoingAway | OpenError::Exhausted)) => {
+            Err(Rejected::Open(OpenError::GoingAway)) => self.move_on(link.shared.lost(), Executed::No)?,
+            Err(Rejected::Open(OpenError::Exhausted)) if self.endpoint.reconnects() => {
+                link.leaving.cancel();
                 self.move_on(link.shared.lost(), Executed::No)?;
             }
             Err(Rejected::Open(source)) => {

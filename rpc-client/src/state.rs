@@ -18,8 +18,9 @@ pub enum ConnectionState {
     Connecting,
     /// Connected.
     Ready,
-    /// The last attempt failed, and the next one comes after a wait. Calls fail at once with this
-    /// error, or wait: see [`Builder::wait_for_ready`](crate::Builder::wait_for_ready).
+    /// The last attempt failed. The next one comes after a wait, or with the next call when the client does
+    /// not reconnect. Until then calls fail at once with this error, or wait: see
+    /// [`Builder::wait_for_ready`](crate::Builder::wait_for_ready).
     Failed(Arc<ConnectError>),
     /// No call can be made any more: the client was closed, or its connection is lost and it does
     /// not reconnect.
@@ -58,7 +59,7 @@ impl StateWatch {
     }
 
     /// Waits for the state to change since it was last looked at here. States that come and go
-    /// meanwhile are passed over. `None` once the client is gone.
+    /// meanwhile are passed over; the same one may be told twice. `None` once the client is gone.
     ///
     /// # Cancel safety
     /// Safe to drop: no change is lost.

@@ -141,6 +141,12 @@ impl Calls {
         self.going_away.is_some()
     }
 
+    /// Whether every call id was used.
+    #[must_use]
+    pub fn is_exhausted(&self) -> bool {
+        self.counter == MAX_COUNTER
+    }
+
     /// Opens a call: appends its Request to `out`. `sent` is the number of bytes that left `out`
     /// before, so that the call knows where in the stream its frame ends.
     ///
@@ -158,7 +164,7 @@ impl Calls {
         if self.going_away.is_some() {
             return Err(OpenError::GoingAway);
         }
-        if self.counter == MAX_COUNTER {
+        if self.is_exhausted() {
             return Err(OpenError::Exhausted);
         }
         if self.room() == 0 {

@@ -102,3 +102,23 @@ async fn a_waiting_call_does_not_encode_its_arguments_at_each_poll() {
     assert_eq!(within(call).await.unwrap(), 6);
     assert_eq!(encoded.load(Ordering::Relaxed), 2, "once more when it is sent");
 }
+
+#[tokio::test(start_paused = true)]
+async fn waiting_calls_that_nobody_polls_hold_up_nobody_where_there_is_one_slot() {
+    let gate = Gate::new();
+    let (client, _server) = join(gate.register(arith()).concurrency_limit_per_connection(1)).await;
+    let holding = client.start::<i64>("Gate.Pass", 1);
+    let mut waiting: Vec<_> = (0..5).map(|at| client.call::<_, i64>("Gate.Pass", at).into_future()).collect();
+    for call in &mut waiting {
+        assert!(poll!(call).is_pending());
+    }
+    let args = Args { a: 7, b: 8 };
+    let last = tokio::spawn(client.call::<_, i64>("Arith.Multiply", args).into_future());
+    tokio::task::yield_now().await;
+    gate.open(10);
+    assert_eq!(within(holding).await.unwrap(), 1);
+    assert_eq!(within(last).await.unwrap().unwrap(), 56);
+    for (at, call) in waiting.into_iter().enumerate() {
+        assert_eq!(within(call).await.unwrap(), at as i64);
+    }
+}

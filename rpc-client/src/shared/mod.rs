@@ -158,7 +158,7 @@ impl Shared {
     /// Whether no call can be made any more.
     pub(crate) fn is_over(&self) -> bool {
         let state = self.lock();
-        state.closing || state.lost.is_some() || state.going_away.is_some()
+        state.closing || state.lost.is_some() || state.going_away.is_some() || state.calls.is_exhausted()
     }
 
     /// Asks for room, or queues `waker` under `ticket` until there is.
@@ -191,8 +191,16 @@ impl Shared {
         state.idle = can_write;
         let old = state.set_writer(waker);
         let leave = in_flight == 0 && state.calls.is_going_away();
+        // Whoever was woken for the room and is not polled has left the queue. If there is still room in
+        // the next turn, it is the turn of those behind, so that no slot is free while somebody waits.
+        let woken = state.next_in_queue();
+        let again = !state.queue.is_empty() && !woken.is_empty();
         drop(state);
         drop(old);
+        woken.into_iter().for_each(Waker::wake);
+        if again {
+            waker.wake_by_ref();
+        }
         (if leave { Demand::Leave } else { Demand::Nothing }, next)
     }
 
