@@ -102,14 +102,14 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
             match turn.await {
                 Turn::Yield => tokio::task::yield_now().await,
                 Turn::Over => {
-                    linger(&mut self.io, &mut self.session.out).await;
+                    linger(&mut self.io, &mut self.session.out, server.config.write_timeout).await;
                     return Ok(());
                 }
                 Turn::Broken(error) => {
                     tracing::debug!(%error, "client broke the protocol");
                     self.session.abandon();
                     self.session.blame(&error);
-                    linger(&mut self.io, &mut self.session.out).await;
+                    linger(&mut self.io, &mut self.session.out, server.config.write_timeout).await;
                     return Err(ConnectionError::Protocol(error));
                 }
                 Turn::Failed(error) => return Err(error),

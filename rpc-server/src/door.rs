@@ -84,18 +84,22 @@ impl Door {
                 let Some(_told) = Refused::new(&self.server) else {
                     return Err(ConnectionError::Refused(refusal));
                 };
-                return answer(&mut io, refusal.into(), false).await;
+                return answer(&self.server, &mut io, refusal.into(), false).await;
             }
         };
         let (parts, rest) = match self.read_request(&mut io).await {
             Ok(request) => request,
             Err(NoRequest::Probe) => return Ok(None),
             Err(NoRequest::Failed(error)) => return Err(ConnectionError::Io(error)),
-            Err(NoRequest::Refused(refusal)) => return answer(&mut io, refusal.into(), false).await,
+            Err(NoRequest::Refused(refusal)) => {
+                return answer(&self.server, &mut io, refusal.into(), false).await;
+            }
         };
         let terms = match self.admit(&parts) {
             Ok(terms) => terms,
-            Err(refused) => return answer(&mut io, refused, parts.method == Method::HEAD).await,
+            Err(refused) => {
+                return answer(&self.server, &mut io, refused, parts.method == Method::HEAD).await;
+            }
         };
         let config = &self.server.config;
         let peer = Peer::new(self.from, parts.headers, terms.format);
@@ -151,7 +155,12 @@ fn shutting_down() -> Refusal {
 }
 
 /// Answers one who is not let in.
-async fn answer<IO, T>(io: &mut IO, answer: Answer, head_only: bool) -> Result<Option<T>, ConnectionError>
+async fn answer<IO, T>(
+    server: &State,
+    io: &mut IO,
+    answer: Answer,
+    head_only: bool,
+) -> Result<Option<T>, ConnectionError>
 where
     IO: AsyncRead + AsyncWrite + Unpin,
 {
@@ -170,6 +179,6 @@ where
     };
     let mut out = Output::default();
     out.extend(&bytes);
-    linger(io, &mut out).await;
+    linger(io, &mut out, server.config.write_timeout).await;
     result
 }
