@@ -1,6 +1,7 @@
 //! The task that owns a connection's socket.
 
 use std::future::poll_fn;
+use std::mem;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -42,8 +43,8 @@ pub(crate) struct Connection<IO> {
     leaving: CancellationToken,
     /// Cancels that and the other one when all has ended.
     _ended: [DropGuard; 2],
-    /// Why it is over, if that is known.
-    lost: Option<Lost>,
+    /// The calls were told that it is over.
+    ended: bool,
 }
 
 /// How long a silent server is left alone, and how long it may take to answer when it is asked.
@@ -69,8 +70,16 @@ enum Turn {
 /// Ends the calls also when the task is dropped with its runtime, before it ever ran perhaps.
 impl<IO> Drop for Connection<IO> {
     fn drop(&mut self) {
-        let lost = self.lost.take().unwrap_or(Lost::Stopped);
-        self.shared.end(lost, self.writing.len());
+        self.end(Lost::Stopped);
+    }
+}
+
+impl<IO> Connection<IO> {
+    /// Ends the calls, unless that was done.
+    fn end(&mut self, lost: Lost) {
+        if !mem::replace(&mut self.ended, true) {
+            self.shared.end(lost, self.writing.len());
+        }
     }
 }
 
@@ -96,7 +105,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
             timer: Timer::default(),
             leaving: leaving.clone(),
             _ended: [leaving, over].map(|token| token.clone().drop_guard()),
-            lost: None,
+            ended: false,
         }
     }
 
@@ -114,15 +123,17 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
                 true
             }
             Lost::Protocol(error) => {
+                self.end(lost.clone());
                 self.shared.blame(error);
-                true
+                // What is written from here on would go out although its call was told that it did not.
+                self.writing.is_empty()
             }
             _ => false,
         };
-        self.lost = Some(lost);
         if last_words {
             let _ = tokio::time::timeout(FAREWELL, self.say_farewell()).await;
         }
+        self.end(lost);
     }
 
     async fn serve(&mut self) -> Lost {

@@ -152,3 +152,16 @@ async fn a_connection_that_is_killed_ends_its_calls_as_maybe_run() {
     })
     .await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_breach_ends_the_calls_at_once_though_the_server_does_not_read_what_it_did_wrong() {
+    let (client, mut raw) = raw_server(512, "").await;
+    let begun = tokio::time::Instant::now();
+    let args = vec![7_u8; 10_000];
+    let half_sent = client.call::<_, i64>("Any.Name", &args).into_future();
+    let breach = async { raw.send(&Frame::response(99 << 16, &1_i64)).await };
+    let (ended, ()) = tokio::join!(half_sent, breach);
+    let error = ended.unwrap_err();
+    assert!(matches!(error, Error::ConnectionLost { executed: Executed::No, .. }), "{error:?}");
+    assert_eq!(begun.elapsed(), std::time::Duration::ZERO);
+}

@@ -319,7 +319,7 @@ impl Shared {
         let mut state = self.lock();
         let written = state.taken - unwritten as u64;
         state.calls.disconnect(written, &mut woken);
-        state.lost = Some(lost);
+        state.lost.get_or_insert(lost);
         state.dismiss(&mut woken);
         let writer = state.writer.take();
         let out = mem::take(&mut state.out);
