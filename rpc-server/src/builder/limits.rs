@@ -95,7 +95,8 @@ impl Builder {
     ///
     /// Then its client is told to make no new calls on it (GoAway), and can connect again at once; calls
     /// in flight go on for the [`grace`](Self::grace), then they are cancelled, and the callers told
-    /// `Unavailable`. The connection closes with the last of them.
+    /// `Unavailable`. The connection closes with the last of them. A request that takes longer to send
+    /// than a connection may last never arrives.
     pub fn max_connection_age(mut self, age: Duration) -> Self {
         self.config.max_connection_age = Some(age);
         self
