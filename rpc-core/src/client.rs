@@ -18,6 +18,8 @@ use crate::limits::{Limits, MAX_MAX_CALLS};
 use crate::message::{self, Fields, GoAway, MAX_METHODS};
 use crate::metadata::Metadata;
 use crate::output::{Output, TooLarge};
+#[cfg(planted)]
+use crate::planted::{Bug, bites, is_planted};
 use crate::status::Executed;
 
 pub use slot::Outcome;
@@ -241,6 +243,14 @@ impl Calls {
         match slot.state {
             State::Open => {
                 slot.state = State::Abandoned;
+                #[cfg(planted)]
+                if bites(Bug::ReusedSlot) {
+                    self.free.push(id.slot());
+                }
+                #[cfg(planted)]
+                if bites(Bug::UnsentCancel) {
+                    return waker;
+                }
                 out.put(Kind::Cancel, 0, id, &[]);
             }
             State::Done(_) => {
@@ -333,6 +343,8 @@ impl Calls {
     /// The connection is gone after `written` bytes: ends every call. One whose last byte was
     /// never written cannot have run.
     pub fn disconnect(&mut self, written: u64, woken: &mut Vec<Waker>) {
+        #[cfg(planted)]
+        let written = if bites(Bug::MaybeAsNo) { 0 } else { written };
         self.lose(|slot| Some(if slot.end > written { Executed::No } else { Executed::Maybe }), woken);
     }
 
@@ -365,12 +377,18 @@ impl Calls {
             self.free.push(id.slot());
         } else {
             slot.state = State::Done(done);
+            #[cfg(planted)]
+            if bites(Bug::LostWakeUp) {
+                return;
+            }
             woken.extend(slot.waker.take());
         }
     }
 }
 
 fn open_slot(slots: &mut [Slot], kind: Kind, id: CallId) -> Result<&mut Slot, ProtocolError> {
+    #[cfg(planted)]
+    let id = if is_planted(Bug::ReusedSlot) { slots[usize::from(id.slot())].id } else { id };
     slots
         .get_mut(usize::from(id.slot()))
         .filter(|slot| slot.id == id && matches!(slot.state, State::Open | State::Abandoned))

@@ -37,6 +37,9 @@ pub mod liveness;
 pub mod message;
 pub mod metadata;
 pub mod output;
+#[cfg(planted)]
+#[doc(hidden)]
+pub mod planted;
 pub mod server;
 pub mod service;
 pub mod status;

@@ -1,0 +1,128 @@
+//! Somebody who makes calls, by a script.
+
+use std::future::{Future, IntoFuture, poll_fn};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Poll;
+
+use rpc_client::{Client, Error};
+use rpc_core::{CancelReason, Context};
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::journal::{Journal, Outcome};
+use crate::network::Network;
+use crate::script::{Act, Call, GiveUp, Step};
+use crate::service::{Answer, Args};
+use crate::settings::Settings;
+
+/// What an actor has at hand.
+#[derive(Clone)]
+pub struct Actor {
+    /// Of its clients.
+    pub settings: Settings,
+    /// How it gets to the servers.
+    pub network: Arc<Network>,
+    /// Where calls are written down.
+    pub journal: Arc<Journal>,
+    /// Its number, which is also the server that it tries first.
+    pub number: usize,
+    /// Whether messages are lost in its world.
+    pub links_die: bool,
+    /// When it is to close what it has open, and leave.
+    pub closing: CancellationToken,
+}
+
+impl Actor {
+    fn client(&self) -> Client {
+        self.settings.client(self.network.dialler(self.number))
+    }
+
+    /// Follows the script, and stays until it is to leave.
+    pub async fn act(self, steps: Vec<Step>) {
+        let mut client = self.client();
+        let mut lost = Vec::new();
+        let mut calls = Vec::new();
+        for Step { after, act } in steps {
+            if !after.is_zero() {
+                sleep(after).await;
+            }
+            match act {
+                Act::Call(call) => {
+                    if client.is_closed() {
+                        lost.push(std::mem::replace(&mut client, self.client()));
+                    }
+                    calls.push(tokio::spawn(make(client.clone(), call, self.journal.clone())));
+                }
+                Act::Close => {
+                    self.journal.note(|| format!("actor {}: closes", self.number));
+                    let client = std::mem::replace(&mut client, self.client());
+                    calls.push(tokio::spawn(async move { _ = client.close().await }));
+                }
+                Act::Forget => {
+                    self.journal.note(|| format!("actor {}: forgets", self.number));
+                    let forgotten = std::mem::replace(&mut client, self.client());
+                    // What is open over a dead link would never be heard of again: its clients have no pings yet.
+                    lost.extend(self.links_die.then_some(forgotten));
+                }
+            }
+        }
+        self.closing.cancelled().await;
+        lost.push(client);
+        for client in lost {
+            let _ = client.close().await;
+        }
+        for call in calls {
+            // Those that failed by a panic have ended their host.
+            let _ = call.await;
+        }
+    }
+}
+
+type Pending = Pin<Box<dyn Future<Output = Result<Answer, Error>> + Send>>;
+
+async fn make(client: Client, call: Call, journal: Arc<Journal>) {
+    let (uid, made) = (call.uid, Instant::now());
+    journal.made(uid);
+    let parent = Context::detached("Sim.Parent");
+    let mut request = client.call(call.method.full_name(), Args::new(&call));
+    if let Some(timeout) = call.timeout {
+        request = request.timeout(timeout);
+    }
+    if let GiveUp::Parent(after) = call.give_up {
+        request = request.within(&parent);
+        let parent = parent.clone();
+        tokio::spawn(async move {
+            sleep(after).await;
+            parent.cancel(CancelReason::Caller);
+        });
+    }
+    let mut pending: Pending = match call.held {
+        None => Box::pin(request.into_future()),
+        Some(held) => {
+            let pending = request.start();
+            if !held.is_zero() {
+                sleep(held).await;
+            }
+            Box::pin(pending)
+        }
+    };
+    let result = match call.give_up {
+        GiveUp::Never | GiveUp::Parent(_) => Some(pending.await),
+        GiveUp::Unpolled => None,
+        GiveUp::Begun => match poll_fn(|cx| Poll::Ready(pending.as_mut().poll(cx))).await {
+            Poll::Ready(result) => Some(result),
+            Poll::Pending => {
+                drop(pending);
+                None
+            }
+        },
+        GiveUp::After(after) => timeout(after, pending).await.ok(),
+    };
+    let outcome = match result {
+        None => Outcome::GivenUp,
+        Some(Ok(answer)) => Outcome::Answered { right: answer.is_to(&call) },
+        Some(Err(error)) => Outcome::of_error(&error),
+    };
+    journal.ended(uid, outcome, made.elapsed());
+}

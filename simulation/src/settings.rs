@@ -1,0 +1,93 @@
+//! The one place where client and server get their settings.
+
+use std::time::Duration;
+
+use rand::Rng;
+use rand::rngs::SmallRng;
+use rpc_client::Client;
+use rpc_server::Server;
+
+use crate::network::Dialler;
+use crate::script::millis;
+use crate::service::Work;
+
+/// The server's own, for clients that have closed their side.
+const PING_INTERVAL: Duration = Duration::from_secs(30);
+
+/// What is set of client and server in a world.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Of each client: the time to dial.
+    pub dial_timeout: Duration,
+    /// Of each client: the time for the answer to CONNECT.
+    pub answer_timeout: Duration,
+    /// Of each server: calls in flight per connection.
+    pub concurrency: u32,
+    /// Of each server: bytes of answers that may wait.
+    pub output_mark: usize,
+    /// Of each server: bytes that the arguments of waiting calls may take.
+    pub memory: usize,
+    /// Of each server: the time for a request head.
+    pub head_timeout: Duration,
+    /// Of each server: how long a client may take nothing.
+    pub write_timeout: Duration,
+    /// Of each server: how long calls may go on when it ends.
+    pub grace: Duration,
+}
+
+impl Settings {
+    /// Any that a user might choose, and some that none would.
+    pub fn random(rng: &mut SmallRng) -> Self {
+        Self {
+            dial_timeout: millis(rng, 50..400),
+            answer_timeout: millis(rng, 50..400),
+            concurrency: if rng.random_bool(0.3) { rng.random_range(1..6) } else { 1024 },
+            output_mark: if rng.random_bool(0.2) { rng.random_range(1..10_000) } else { 1 << 20 },
+            memory: if rng.random_bool(0.1) { rng.random_range(1_000..50_000) } else { 1 << 30 },
+            head_timeout: millis(rng, 100..400),
+            write_timeout: millis(rng, 300..600),
+            grace: millis(rng, 1..300),
+        }
+    }
+
+    /// A server that does `work`.
+    ///
+    /// # Errors
+    /// When the settings are none.
+    pub fn server(&self, work: &Work) -> Result<Server, rpc_server::BuildError> {
+        Server::builder()
+            .register(work.service())
+            .concurrency_limit_per_connection(self.concurrency)
+            .output_mark(self.output_mark)
+            .max_memory(self.memory)
+            .head_timeout(self.head_timeout)
+            .write_timeout(self.write_timeout)
+            .grace(self.grace)
+            .build()
+    }
+
+    /// A client that connects through `dialler` at its first call.
+    #[must_use]
+    pub fn client(&self, dialler: Dialler) -> Client {
+        Client::builder()
+            .dial_timeout(self.dial_timeout)
+            .answer_timeout(self.answer_timeout)
+            .lazy_with(dialler, "servers:80")
+    }
+
+    /// Within this, a server has noticed that a client is gone which it took for one that has said all: the first Ping
+    /// is answered with a reset, and the second meets it.
+    #[must_use]
+    pub fn longest_silence(&self) -> Duration {
+        2 * PING_INTERVAL + self.longest_wait()
+    }
+
+    /// Within this, every call has ended, once nothing is in its way.
+    #[must_use]
+    pub fn longest_wait(&self) -> Duration {
+        // The last words of both shells take up to a second each, and so may a refusal.
+        let last_words = Duration::from_secs(2);
+        let door = self.dial_timeout + self.answer_timeout.max(self.head_timeout);
+        last_words + door + self.write_timeout + self.grace
+    }
+}
