@@ -271,6 +271,7 @@ impl Joined {
                 Ending::Answer
             }
             Outcome::Lost(executed) => Ending::Lost(executed),
+            Outcome::Expired => panic!("no call has a deadline here"),
         };
         self.waiting.remove(&id);
         assert!(self.endings.insert(id, ending).is_none(), "ended twice");

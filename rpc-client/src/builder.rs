@@ -1,7 +1,7 @@
 //! The settings of a client.
 
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -10,10 +10,13 @@ use rpc_io::TcpOptions;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::client::Client;
+use crate::connect_error::ConnectError;
+use crate::connection::PingTimes;
 use crate::dial::{Connector, DialConfig};
-use crate::endpoint::{Dialler, Endpoint, Link};
-use crate::error::ConnectError;
+use crate::endpoint::{Dialler, Endpoint, Settings};
 use crate::interceptor::Interceptor;
+use crate::link::Link;
+use crate::reconnect::Reconnect;
 
 /// Settings for a [`Client`].
 ///
@@ -32,6 +35,8 @@ use crate::interceptor::Interceptor;
 #[must_use = "settings do nothing until a client is made of them"]
 pub struct Builder {
     dial: DialConfig,
+    ping: PingTimes,
+    reconnect: Reconnect,
     timeout: Option<Duration>,
     interceptors: Vec<Box<dyn Interceptor>>,
 }
@@ -91,6 +96,56 @@ impl Builder {
         self
     }
 
+    /// How long the server may say nothing before it is asked whether it is there. Default 30 s;
+    /// `None`: it is never asked, and a connection whose other end is gone without a word may wait
+    /// for an answer for ever.
+    pub fn ping_interval(mut self, interval: impl Into<Option<Duration>>) -> Self {
+        self.ping.interval = interval.into();
+        self
+    }
+
+    /// How long a server that was asked whether it is there may take to say anything. Default 10 s;
+    /// then the connection is lost. The calls of a dead server thus end within both times together.
+    pub fn ping_timeout(mut self, timeout: Duration) -> Self {
+        self.ping.timeout = timeout;
+        self
+    }
+
+    /// Whether a connection that is lost is made again. Default: yes; not for a client over a stream
+    /// that was given to it ([`over`](Self::over)).
+    pub fn reconnect(mut self, reconnect: bool) -> Self {
+        self.reconnect.enabled = reconnect;
+        self
+    }
+
+    /// The waits between failed attempts to connect: the first one, and the longest. Each is 1.6 times
+    /// the one before, and up to a fifth more or less, so that many clients do not come all at once
+    /// (gRPC's rule). Default 100 ms and 30 s.
+    ///
+    /// A connection that was lost after it lasted for longer than the first wait is made again at
+    /// once.
+    pub fn backoff(mut self, first: Duration, longest: Duration) -> Self {
+        (self.reconnect.first, self.reconnect.most) = (first, longest);
+        self
+    }
+
+    /// What becomes of a call when the last attempt to connect has failed: it waits for a connection
+    /// as long as its time allows (`true`), or fails at once with the reason (`false`, the default, as
+    /// with gRPC). While an attempt is under way, calls wait for it in any case.
+    ///
+    /// With `true`, set a [`timeout`](Self::timeout) too.
+    pub fn wait_for_ready(mut self, wait: bool) -> Self {
+        self.reconnect.wait_for_ready = wait;
+        self
+    }
+
+    /// What random choices (how the waits vary) start from, so that a simulation replays. Default:
+    /// random.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.reconnect.seed = Some(seed);
+        self
+    }
+
     /// What is set on TCP sockets.
     pub fn tcp(mut self, tcp: TcpOptions) -> Self {
         self.dial.tcp = tcp;
@@ -103,7 +158,8 @@ impl Builder {
         self
     }
 
-    /// Connects to `address` (`host:port`) now.
+    /// Connects to `address` (`host:port`) now. An attempt that fails is not repeated; a connection
+    /// that is lost later is made again.
     ///
     /// # Errors
     /// See [`ConnectError`].
@@ -111,9 +167,10 @@ impl Builder {
     /// # Cancel safety
     /// Dropping the future drops the connection.
     pub async fn connect(self, address: impl ToString) -> Result<Client, ConnectError> {
-        let address = address.to_string();
-        let link = Link::spawn(self.dial.dial_tcp(&address).await?);
-        Ok(self.client(address, Ok(link)))
+        let address: Arc<str> = address.to_string().into();
+        let dialler = self.tcp_dialler(address.clone());
+        let link = dialler().await?;
+        Ok(self.client(address, Some(link), Some(dialler)))
     }
 
     /// Connects through `connector` now. `address` goes into the request's `Host` header and into
@@ -129,12 +186,13 @@ impl Builder {
         connector: C,
         address: impl ToString,
     ) -> Result<Client, ConnectError> {
-        let address = address.to_string();
-        let link = Link::spawn(self.dial.dial_with(&connector, &address).await?);
-        Ok(self.client(address, Ok(link)))
+        let address: Arc<str> = address.to_string().into();
+        let dialler = self.dialler(connector, address.clone());
+        let link = dialler().await?;
+        Ok(self.client(address, Some(link), Some(dialler)))
     }
 
-    /// Runs over a stream that is open already.
+    /// Runs over a stream that is open already. When it is lost, no other follows.
     ///
     /// # Errors
     /// See [`ConnectError`].
@@ -146,48 +204,49 @@ impl Builder {
         IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let address = "localhost";
-        let link = Link::spawn(self.dial.handshake(io, address).await?);
-        Ok(self.client(address.into(), Ok(link)))
+        let link = Link::spawn(self.dial.handshake(io, address).await?, self.ping);
+        Ok(self.client(address.into(), Some(link), None))
     }
 
     /// Connects to `address` (`host:port`) at the first call.
     #[must_use]
     pub fn lazy(self, address: impl ToString) -> Client {
-        let address = address.to_string();
-        let (dial, to) = (self.dial.clone(), address.clone());
-        let dialler: Dialler = Box::new(move || {
-            let (dial, to) = (dial.clone(), to.clone());
-            Box::pin(async move { Ok(Link::spawn(dial.dial_tcp(&to).await?)) })
-        });
-        self.client(address, Err(dialler))
+        let address: Arc<str> = address.to_string().into();
+        let dialler = self.tcp_dialler(address.clone());
+        self.client(address, None, Some(dialler))
     }
 
     /// Connects through `connector` at the first call.
     #[must_use]
     pub fn lazy_with<C: Connector>(self, connector: C, address: impl ToString) -> Client {
-        let address = address.to_string();
-        let with = Arc::new((self.dial.clone(), connector, address.clone()));
-        let dialler: Dialler = Box::new(move || {
-            let with = with.clone();
-            Box::pin(async move {
-                let (dial, connector, address) = &*with;
-                Ok(Link::spawn(dial.dial_with(connector, address).await?))
-            })
-        });
-        self.client(address, Err(dialler))
+        let address: Arc<str> = address.to_string().into();
+        let dialler = self.dialler(connector, address.clone());
+        self.client(address, None, Some(dialler))
     }
 
-    fn client(self, address: String, link: Result<Link, Dialler>) -> Client {
-        let (link, dialler) = match link {
-            Ok(link) => (OnceLock::from(Arc::new(link)), None),
-            Err(dialler) => (OnceLock::new(), Some(dialler)),
-        };
-        let Self { dial: DialConfig { formats, .. }, timeout, interceptors } = self;
-        let peer = address.into();
-        let dialling = Default::default();
-        Client {
-            endpoint: Arc::new(Endpoint { peer, timeout, interceptors, formats, link, dialler, dialling }),
-        }
+    fn tcp_dialler(&self, address: Arc<str>) -> Dialler {
+        let (dial, ping) = (Arc::new(self.dial.clone()), self.ping);
+        Box::new(move || {
+            let (dial, address) = (dial.clone(), address.clone());
+            Box::pin(async move { Ok(Link::spawn(dial.dial_tcp(&address).await?, ping)) })
+        })
+    }
+
+    fn dialler<C: Connector>(&self, connector: C, address: Arc<str>) -> Dialler {
+        let (with, ping) = (Arc::new((self.dial.clone(), connector)), self.ping);
+        Box::new(move || {
+            let (with, address) = (with.clone(), address.clone());
+            Box::pin(async move {
+                let (dial, connector) = &*with;
+                Ok(Link::spawn(dial.dial_with(connector, &address).await?, ping))
+            })
+        })
+    }
+
+    fn client(self, peer: Arc<str>, link: Option<Arc<Link>>, dialler: Option<Dialler>) -> Client {
+        let Self { dial: DialConfig { formats, .. }, reconnect, timeout, interceptors, .. } = self;
+        let settings = Settings { peer, timeout, interceptors, formats, reconnect };
+        Client { endpoint: Endpoint::new(settings, link, dialler) }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rpc_core::caller::{Request, ValueOf};
 use rpc_core::{Call, Caller, Executed};
@@ -11,14 +12,22 @@ use serde::de::DeserializeOwned;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::builder::Builder;
+use crate::connect_error::ConnectError;
 use crate::endpoint::Endpoint;
-use crate::error::{ConnectError, Error};
+use crate::error::Error;
 use crate::pending::Pending;
+use crate::ping::ping;
+use crate::state::{ConnectionState, StateWatch};
 
 /// A connection to a server, shared by all its clones.
 ///
-/// The connection ends when [`close`](Self::close) is called, or when the last clone and the last
-/// call in flight are gone. It needs a running tokio runtime with I/O and time.
+/// It survives the loss of the connection: the client dials again, at once and then after waits
+/// that grow ([`Builder::backoff`]), and resolves the name each time. Calls that have certainly not
+/// run move to the new connection; one that may have run fails, unless its method is declared
+/// idempotent. [`Builder::reconnect`] turns that off.
+///
+/// All ends when [`close`](Self::close) is called, or when the last clone and the last call in
+/// flight are gone. It needs a running tokio runtime with I/O and time.
 #[derive(Clone)]
 pub struct Client {
     pub(crate) endpoint: Arc<Endpoint>,
@@ -36,9 +45,7 @@ impl Client {
         Self::builder().connect(address).await
     }
 
-    /// A client that connects at its first call, with the default settings. When that fails, the
-    /// calls that waited fail, and the next one tries again. A connection that was made and lost is
-    /// not made again.
+    /// A client that connects at its first call, with the default settings.
     #[must_use]
     pub fn lazy(address: impl ToString) -> Self {
         Self::builder().lazy(address)
@@ -96,24 +103,50 @@ impl Client {
     /// # Cancel safety
     /// The connection closes even if the future is dropped after its first poll.
     pub async fn close(&self) -> Result<(), Error> {
-        if !self.endpoint.close() {
-            let call = self.endpoint.call_info("(close)".into());
-            return Err(Error::Shutdown { call, executed: Executed::No });
-        }
-        if let Some(link) = self.endpoint.link.get() {
+        let shutdown =
+            || Error::Shutdown { call: self.endpoint.call_info("(close)".into()), executed: Executed::No };
+        let links = self.endpoint.close().ok_or_else(shutdown)?;
+        // All of them before the first is waited for.
+        let open = links.iter().fold(false, |open, link| link.shared.close() | open);
+        for link in &links {
             link.over.cancelled().await;
         }
-        Ok(())
+        if open || self.endpoint.reconnects() || links.is_empty() { Ok(()) } else { Err(shutdown()) }
     }
 
-    /// Whether no call can be made through it any more: it was closed, or its connection is lost or
-    /// takes no new calls.
+    /// Whether no call can be made through it any more: it was closed, or its connection is lost, or
+    /// takes no new calls, and none follows.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        match self.endpoint.link.get() {
-            Some(link) => link.shared.is_over(),
-            None => self.endpoint.is_closed(),
-        }
+        matches!(self.state(), ConnectionState::Closed)
+    }
+
+    /// Where the client stands with its server now.
+    #[must_use]
+    pub fn state(&self) -> ConnectionState {
+        self.watch_state().current()
+    }
+
+    /// Follows where the client stands with its server.
+    #[must_use]
+    pub fn watch_state(&self) -> StateWatch {
+        StateWatch { phase: self.endpoint.phase(), reconnects: self.endpoint.reconnects() }
+    }
+
+    /// The time to the server and back: a Ping and its Pong. Connects first, if need be, as a call
+    /// does.
+    ///
+    /// Has no timeout of its own, but ends with the connection, whose server is asked whether it is
+    /// there when it says nothing. A server bears only so many Pings: beyond a burst of 500 it waits,
+    /// for about 33 a second.
+    ///
+    /// # Errors
+    /// [`Error::Connect`], [`Error::ConnectionLost`], [`Error::Shutdown`].
+    ///
+    /// # Cancel safety
+    /// Safe to drop at any time.
+    pub async fn ping(&self) -> Result<Duration, Error> {
+        ping(&self.endpoint).await
     }
 
     /// The server, as the client was told to reach it.

@@ -7,7 +7,9 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use rpc_core::input::Input;
+use rpc_core::liveness::{Check, Liveness};
 use rpc_core::output::Output;
+use rpc_io::{Timer, now};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio_util::sync::CancellationToken;
 
@@ -30,6 +32,25 @@ pub(crate) struct Connection<IO> {
     writing: Output,
     woken: Vec<Waker>,
     shared: Arc<Shared>,
+    liveness: Liveness,
+    /// When the next call expires, as far as this task knows.
+    next_deadline: Option<Instant>,
+    timer: Timer,
+    /// Cancelled when the server takes no new calls.
+    leaving: CancellationToken,
+}
+
+/// How long a silent server is left alone, and how long it may take to answer when it is asked.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PingTimes {
+    pub(crate) interval: Option<Duration>,
+    pub(crate) timeout: Duration,
+}
+
+impl Default for PingTimes {
+    fn default() -> Self {
+        Self { interval: Some(Duration::from_secs(30)), timeout: Duration::from_secs(10) }
+    }
 }
 
 /// Why a turn ended.
@@ -50,13 +71,30 @@ impl<IO> Drop for EndOnDrop<'_, IO> {
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
-    pub(crate) fn new(io: IO, input: Input, shared: Arc<Shared>) -> Self {
-        Self { io, input, writing: Output::default(), woken: Vec::new(), shared }
+    pub(crate) fn new(
+        io: IO,
+        input: Input,
+        shared: Arc<Shared>,
+        ping: PingTimes,
+        leaving: CancellationToken,
+    ) -> Self {
+        Self {
+            io,
+            input,
+            writing: Output::default(),
+            woken: Vec::new(),
+            shared,
+            liveness: Liveness::new(ping.interval, ping.timeout, now()),
+            next_deadline: None,
+            timer: Timer::default(),
+            leaving,
+        }
     }
 
-    /// Serves the calls until the connection ends; then cancels `over`.
+    /// Serves the calls until the connection ends; then cancels `leaving` and `over`.
     pub(crate) async fn run(mut self, over: CancellationToken) {
         let _over = over.drop_guard();
+        let _leaving = self.leaving.clone().drop_guard();
         let mut end = EndOnDrop(&mut self, None);
         let lost = match (end.0.serve().await, end.0.shared.going_away()) {
             // The server had said why.
@@ -112,6 +150,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
                 Poll::Pending => break,
             }
         }
+        let waits = self.writing.len();
         let can_write = match rpc_io::poll_send(&mut self.io, cx, &mut self.writing) {
             Poll::Ready(Ok(())) => {
                 rpc_io::reclaim_buffer(&mut self.writing);
@@ -120,20 +159,48 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
             Poll::Ready(Err(error)) => return Poll::Ready(Turn::Over(Lost::Io(Arc::new(error)))),
             Poll::Pending => false,
         };
-        match self.shared.poll_demand(cx.waker(), can_write) {
-            Demand::Write(in_flight) => return Poll::Ready(Turn::Output(in_flight)),
-            Demand::Close => return Poll::Ready(Turn::Over(Lost::Closed)),
-            Demand::Leave => return Poll::Ready(Turn::Over(self.shared.lost())),
-            Demand::Nothing => {}
+        if self.liveness.is_asking() && self.writing.len() < waits {
+            self.liveness.wrote(now(), can_write);
+        }
+        loop {
+            let (demand, next_deadline) = self.shared.poll_demand(cx.waker(), can_write);
+            self.next_deadline = next_deadline;
+            let timer = self.poll_timer(cx);
+            match (demand, timer) {
+                (Demand::Close, _) => return Poll::Ready(Turn::Over(Lost::Closed)),
+                (_, Poll::Ready(ControlFlow::Break(lost))) => return Poll::Ready(Turn::Over(lost)),
+                (Demand::Write(in_flight), _) => return Poll::Ready(Turn::Output(in_flight)),
+                (Demand::Leave, _) => return Poll::Ready(Turn::Over(self.shared.lost())),
+                // It may have left output, and the next deadline is another one.
+                (Demand::Nothing, Poll::Ready(ControlFlow::Continue(()))) => {}
+                (Demand::Nothing, Poll::Pending) => break,
+            }
         }
         self.input.shrink(KEPT_INPUT);
         Poll::Pending
     }
 
+    /// Ready when the time has come for something, which is done then.
+    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<ControlFlow<Lost>> {
+        let due = self.liveness.due().into_iter().chain(self.next_deadline).min();
+        std::task::ready!(self.timer.poll(due, cx));
+        let now = now();
+        self.shared.expire(now);
+        match self.liveness.check(now) {
+            Check::Alive => {}
+            Check::Ask => _ = self.shared.ping(now),
+            Check::Dead => return Poll::Ready(ControlFlow::Break(Lost::Unresponsive)),
+        }
+        Poll::Ready(ControlFlow::Continue(()))
+    }
+
     fn poll_frames(&mut self, cx: &mut Context<'_>) -> Poll<ControlFlow<Lost>> {
-        let Self { io, input, woken, shared, .. } = self;
-        let received =
-            rpc_io::poll_receive(io, cx, input, |input, chunk| take_frames(input, chunk, shared, woken));
+        let Self { io, input, woken, shared, liveness, leaving, .. } = self;
+        let received = rpc_io::poll_receive(io, cx, input, |input, chunk| {
+            let now = now();
+            liveness.heard(now);
+            take_frames(now, input, chunk, shared, woken, leaving)
+        });
         let flow = match std::task::ready!(received) {
             Ok(Some(flow)) => flow,
             Ok(None) => ControlFlow::Break(Lost::Eof),
@@ -143,7 +210,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
     }
 
     fn take_kept(&mut self) -> ControlFlow<Lost> {
-        take_frames(&mut self.input, &[], &self.shared, &mut self.woken)
+        take_frames(now(), &mut self.input, &[], &self.shared, &mut self.woken, &self.leaving)
     }
 
     /// Sends what is left, then that this was all.
@@ -158,15 +225,21 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
 }
 
 fn take_frames(
+    now: Instant,
     input: &mut Input,
     chunk: &[u8],
     shared: &Shared,
     woken: &mut Vec<Waker>,
+    leaving: &CancellationToken,
 ) -> ControlFlow<Lost> {
-    let result = shared.receive(Instant::now(), woken, input, chunk);
+    let result = shared.receive(now, woken, input, chunk);
+    // Before the callers wake, which look for another connection then.
+    if let Ok(true) = result {
+        leaving.cancel();
+    }
     woken.drain(..).for_each(Waker::wake);
     match result {
-        Ok(()) => ControlFlow::Continue(()),
+        Ok(_) => ControlFlow::Continue(()),
         Err(error) => ControlFlow::Break(Lost::Protocol(error)),
     }
 }

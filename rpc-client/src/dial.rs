@@ -16,7 +16,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::error::ConnectError;
+use crate::connect_error::ConnectError;
 
 /// Makes the byte stream that a connection runs on.
 ///

@@ -1,22 +1,21 @@
-//! Where a client's calls go: the server it was told of, and the connection to it.
+//! Where a client's calls go: the server it was told of, and the connection with it.
 
 use std::borrow::Cow;
 use std::future::Future;
+use std::mem;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use rpc_core::Format;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
-use tokio_util::sync::CancellationToken;
 
-use crate::connection::Connection;
-use crate::dial::Dialled;
-use crate::error::{CallInfo, ConnectError};
+use crate::connect_error::ConnectError;
+use crate::error::CallInfo;
 use crate::interceptor::Interceptor;
-use crate::shared::Shared;
+use crate::link::Link;
+use crate::reconnect::{Reconnect, stay_connected};
 
 /// What all clones of a client share.
 pub(crate) struct Endpoint {
@@ -25,132 +24,227 @@ pub(crate) struct Endpoint {
     pub(crate) interceptors: Vec<Box<dyn Interceptor>>,
     /// What was asked for in the handshake, in this order.
     pub(crate) formats: Vec<Format>,
-    pub(crate) link: OnceLock<Arc<Link>>,
-    /// How a lazy client connects; `None` for one that has its link from the start.
-    pub(crate) dialler: Option<Dialler>,
-    pub(crate) dialling: Mutex<Dialling>,
+    /// `None`: it has the one stream that it was given.
+    dialler: Option<Dialler>,
+    pub(crate) reconnect: Reconnect,
+    phase: watch::Sender<Phase>,
+    keeper: Mutex<Keeper>,
 }
 
 /// Makes a connection.
 pub(crate) type Dialler = Box<dyn Fn() -> Dial + Send + Sync>;
-pub(crate) type Dial = Pin<Box<dyn Future<Output = Result<Link, ConnectError>> + Send>>;
+pub(crate) type Dial = Pin<Box<dyn Future<Output = Result<Arc<Link>, ConnectError>> + Send>>;
 
-/// How far a lazy client has come.
-#[derive(Default)]
-pub(crate) struct Dialling {
-    closed: bool,
-    /// The attempt under way, which belongs to no caller: all who wait for it hear of its end.
-    attempt: Option<(watch::Receiver<Attempt>, AbortHandle)>,
+/// Where the client stands with its server.
+#[derive(Clone)]
+pub(crate) enum Phase {
+    /// Nobody has called yet.
+    Idle,
+    Connecting,
+    Ready(Arc<Link>),
+    /// Tried again after a while, if it is tried again.
+    Failed(Arc<ConnectError>),
+    Closed,
 }
 
-/// `None`: under way.
-type Attempt = Option<Result<(), Arc<ConnectError>>>;
+/// The task that keeps the client connected, and what it leaves behind.
+#[derive(Default)]
+struct Keeper {
+    task: Option<AbortHandle>,
+    /// Connections that take no new calls and finish those they have.
+    leaving: Vec<Weak<Link>>,
+}
 
-/// Why there is no connection.
+/// Why there is no connection for a call.
 pub(crate) enum NotConnected {
     /// The client was closed.
     Closed,
     Failed(Arc<ConnectError>),
 }
 
-/// A connection whose task runs.
-pub(crate) struct Link {
-    pub(crate) shared: Arc<Shared>,
-    pub(crate) format: Format,
-    /// Cancelled when the connection's task has ended.
-    pub(crate) over: CancellationToken,
-}
-
-impl Link {
-    pub(crate) fn spawn<IO>(dialled: Dialled<IO>) -> Self
-    where
-        IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-    {
-        let Dialled { io, input, terms } = dialled;
-        let shared = Arc::new(Shared::new(terms.limits));
-        let over = CancellationToken::new();
-        tokio::spawn(Connection::new(io, input, shared.clone()).run(over.clone()));
-        Self { shared, format: terms.format, over }
-    }
+/// What an endpoint is made of.
+pub(crate) struct Settings {
+    pub(crate) peer: Arc<str>,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) interceptors: Vec<Box<dyn Interceptor>>,
+    pub(crate) formats: Vec<Format>,
+    pub(crate) reconnect: Reconnect,
 }
 
 impl Endpoint {
+    /// One that is connected by `link` from the start, or by `dialler` when it is needed.
+    pub(crate) fn new(settings: Settings, link: Option<Arc<Link>>, dialler: Option<Dialler>) -> Arc<Self> {
+        let Settings { peer, timeout, interceptors, formats, reconnect } = settings;
+        let phase = watch::Sender::new(Phase::Idle);
+        let keeper = Mutex::default();
+        let endpoint =
+            Arc::new(Self { peer, timeout, interceptors, formats, dialler, reconnect, phase, keeper });
+        if let Some(link) = link {
+            endpoint.adopt(link.clone());
+            endpoint.keep(Some(link));
+        }
+        endpoint
+    }
+
     pub(crate) fn call_info(&self, method: Cow<'static, str>) -> Box<CallInfo> {
         Box::new(CallInfo { method, peer: self.peer.clone() })
     }
 
-    fn dialling(&self) -> MutexGuard<'_, Dialling> {
-        self.dialling.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Whether a connection that is lost is followed by another one.
+    pub(crate) fn reconnects(&self) -> bool {
+        self.reconnect.enabled && self.dialler.is_some()
     }
 
-    pub(crate) fn is_closed(&self) -> bool {
-        self.dialling().closed
+    pub(crate) fn phase(&self) -> watch::Receiver<Phase> {
+        self.phase.subscribe()
     }
 
-    /// True for the one that was first to close it.
-    pub(crate) fn close(&self) -> bool {
-        let mut dialling = self.dialling();
-        let first = !std::mem::replace(&mut dialling.closed, true);
-        if let Some((_, task)) = dialling.attempt.take() {
-            task.abort();
+    /// The connection, if there is one. It may be lost, and nobody has noticed yet.
+    #[inline]
+    pub(crate) fn link(&self) -> Option<Arc<Link>> {
+        match &*self.phase.borrow() {
+            Phase::Ready(link) => Some(link.clone()),
+            _ => None,
         }
-        drop(dialling);
-        first && self.link.get().is_none_or(|link| link.shared.close())
     }
 
-    /// Waits for the connection of a lazy client, and begins to make it if nobody has.
+    /// Waits for a connection that takes calls, and begins to make one if nobody has.
     pub(crate) fn connected(
         self: &Arc<Self>,
-    ) -> impl Future<Output = Result<(), NotConnected>> + Send + use<> {
-        let attempt = self.attempt();
+    ) -> impl Future<Output = Result<Arc<Link>, NotConnected>> + Send + use<> {
+        let (endpoint, mut phase) = (self.clone(), self.phase.subscribe());
         async move {
-            let Some(mut attempt) = attempt else { return Err(NotConnected::Closed) };
-            // The sender goes away without a word when the attempt is aborted.
-            let ended = attempt.wait_for(Option::is_some).await.map_err(|_| NotConnected::Closed)?;
-            match &*ended {
-                Some(Err(error)) => Err(NotConnected::Failed(error.clone())),
-                _ => Ok(()),
+            let mut waited = false;
+            loop {
+                let seen = phase.borrow_and_update().clone();
+                if let Some(decided) = endpoint.decide(seen, waited) {
+                    return decided;
+                }
+                waited = true;
+                // The sender is in the endpoint, which this holds.
+                phase.changed().await.map_err(|_| NotConnected::Closed)?;
             }
         }
     }
 
-    fn attempt(self: &Arc<Self>) -> Option<watch::Receiver<Attempt>> {
-        let mut dialling = self.dialling();
-        if dialling.closed {
-            return None;
+    /// What a call makes of the phase; `None`: it waits for the next.
+    fn decide(self: &Arc<Self>, seen: Phase, waited: bool) -> Option<Result<Arc<Link>, NotConnected>> {
+        match seen {
+            Phase::Ready(link) if self.reconnects() && link.shared.is_over() => None,
+            Phase::Ready(link) => Some(Ok(link)),
+            Phase::Closed => Some(Err(NotConnected::Closed)),
+            Phase::Failed(_) if self.reconnects() && self.reconnect.wait_for_ready => None,
+            // Nobody else tries again.
+            Phase::Failed(_) if !self.reconnects() && !waited => {
+                self.begin();
+                None
+            }
+            Phase::Failed(error) => Some(Err(NotConnected::Failed(error))),
+            Phase::Idle => {
+                self.begin();
+                None
+            }
+            Phase::Connecting => None,
         }
-        if let Some((attempt, _)) = &dialling.attempt
-            && (attempt.borrow().is_none() || self.link.get().is_some())
-        {
-            return Some(attempt.clone());
-        }
-        let dial = self.dialler.as_ref()?();
-        let (tell, attempt) = watch::channel(None);
-        let endpoint = Arc::downgrade(self);
-        let task = tokio::spawn(async move {
-            let ended = dial.await.map_err(Arc::new).map(|link| {
-                if let Some(endpoint) = endpoint.upgrade() {
-                    endpoint.adopt(link);
-                }
-            });
-            tell.send_replace(Some(ended));
-        });
-        dialling.attempt = Some((attempt.clone(), task.abort_handle()));
-        Some(attempt)
     }
 
-    fn adopt(&self, link: Link) {
-        let dialling = self.dialling();
-        if dialling.closed {
-            link.shared.close();
+    /// Begins to connect, unless somebody has.
+    fn begin(self: &Arc<Self>) {
+        let first = self.phase.send_if_modified(|phase| {
+            let rests = matches!(phase, Phase::Idle | Phase::Failed(_));
+            if rests {
+                *phase = Phase::Connecting;
+            }
+            rests
+        });
+        if first {
+            self.keep(None);
         }
-        // One attempt at a time, and none once there is a link.
-        let _ = self.link.set(Arc::new(link));
+    }
+
+    fn keep(self: &Arc<Self>, link: Option<Arc<Link>>) {
+        let task = tokio::spawn(stay_connected(Arc::downgrade(self), link));
+        self.keeper().task = Some(task.abort_handle());
+    }
+
+    fn keeper(&self) -> MutexGuard<'_, Keeper> {
+        self.keeper.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Begins to dial. `None` when the client was closed.
+    pub(crate) fn dial(&self) -> Option<Dial> {
+        let dialler = self.dialler.as_ref()?;
+        self.enter(Phase::Connecting).then(dialler)
+    }
+
+    /// Calls go to `link` from now on; false when the client was closed.
+    pub(crate) fn adopt(&self, link: Arc<Link>) -> bool {
+        self.enter(Phase::Ready(link))
+    }
+
+    /// No connection could be made, for now; false when the client was closed.
+    pub(crate) fn fail(&self, error: ConnectError) -> bool {
+        self.enter(Phase::Failed(Arc::new(error)))
+    }
+
+    /// The task that kept it connected is gone with its runtime: whoever calls next begins anew.
+    pub(crate) fn rest(&self) {
+        let dials = self.reconnects() || matches!(*self.phase.borrow(), Phase::Connecting);
+        match dials {
+            true => _ = self.enter(Phase::Idle),
+            false => self.tell(),
+        }
+    }
+
+    /// Tells those who watch that the connection is lost, where none follows.
+    pub(crate) fn tell(&self) {
+        self.phase.send_modify(|_| ());
+    }
+
+    fn enter(&self, next: Phase) -> bool {
+        let mut before = None;
+        let open = self.phase.send_if_modified(|phase| {
+            if matches!(phase, Phase::Closed) {
+                return false;
+            }
+            let left = mem::replace(phase, next);
+            if let Phase::Ready(link) = &left {
+                let mut keeper = self.keeper();
+                keeper.leaving.retain(|link| link.strong_count() > 0);
+                keeper.leaving.push(Arc::downgrade(link));
+            }
+            before = Some(left);
+            true
+        });
+        // The last handle of a connection closes it, which is no work for under a lock.
+        drop(before);
+        open
+    }
+
+    /// Closes it; `None` if that was done before. Otherwise the connections that end with it.
+    pub(crate) fn close(&self) -> Option<Vec<Arc<Link>>> {
+        let mut before = Phase::Closed;
+        if !self.phase.send_if_modified(|phase| {
+            before = mem::replace(phase, Phase::Closed);
+            !matches!(before, Phase::Closed)
+        }) {
+            return None;
+        }
+        let mut keeper = self.keeper();
+        let task = keeper.task.take();
+        let mut links: Vec<_> = keeper.leaving.drain(..).filter_map(|link| link.upgrade()).collect();
+        drop(keeper);
+        task.inspect(AbortHandle::abort);
+        if let Phase::Ready(link) = before {
+            links.push(link);
+        }
+        Some(links)
     }
 }
 
 impl Drop for Endpoint {
     fn drop(&mut self) {
+        // Those who watch hold on to the phase, and so to the connection in it.
         self.close();
     }
 }

@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use rpc_core::error::MetadataError;
 use rpc_core::format::{DecodeError, EncodeError};
-use rpc_core::handshake::{AnswerError, ConnectError as HeadError};
 use rpc_core::message::GoAway;
 use rpc_core::{Executed, ProtocolError, Status};
+
+use crate::connect_error::ConnectError;
 
 /// Which call, to whom: what every [`Error`] names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -148,6 +149,25 @@ impl Error {
         }
     }
 
+    /// The end of a call that may have run on a connection before, which was `lost`.
+    pub(crate) fn after_doubt(mut self, lost: Lost) -> Self {
+        if self.executed() != Executed::No {
+            return self;
+        }
+        match &mut self {
+            Error::Status { status, .. } => *status = status.clone().with_executed(Executed::Maybe),
+            Error::ConnectionLost { executed, .. }
+            | Error::Shutdown { executed, .. }
+            | Error::DeadlineExceeded { executed, .. }
+            | Error::Cancelled { executed, .. } => *executed = Executed::Maybe,
+            _ => {
+                let call = Box::new(self.call().clone());
+                return Error::ConnectionLost { call, executed: Executed::Maybe, source: lost };
+            }
+        }
+        self
+    }
+
     /// What the server said, if it was the server.
     #[must_use]
     pub fn status(&self) -> Option<&Status> {
@@ -195,6 +215,9 @@ pub enum Lost {
     /// The task of the connection was stopped: its runtime ended.
     #[error("the runtime of the connection ended")]
     Stopped,
+    /// The server said nothing for long, and did not answer when it was asked whether it is there.
+    #[error("the server does not respond: it is stopped or out of reach")]
+    Unresponsive,
     /// The server takes no new calls here.
     #[error("the server takes no new calls on this connection{}", reason(.0))]
     GoingAway(Option<GoAway>),
@@ -204,91 +227,6 @@ fn reason(go_away: &Option<GoAway>) -> String {
     match go_away {
         Some(GoAway { reason, message }) => format!(" ({reason:?}: {message})"),
         None => String::new(),
-    }
-}
-
-/// Why a connection could not be made.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ConnectError {
-    /// The name did not resolve.
-    #[error("cannot resolve {address}: {source}")]
-    Resolve {
-        /// The address as it was given.
-        address: String,
-        /// Why.
-        source: io::Error,
-    },
-    /// Nobody took the connection.
-    #[error("cannot connect to {address}: {source}{}", likely(source))]
-    Dial {
-        /// The address as it was given.
-        address: String,
-        /// Why.
-        source: io::Error,
-    },
-    /// No connection within the time for dialling.
-    #[error("cannot connect to {address}: no answer within {after:?}")]
-    DialTimeout {
-        /// The address as it was given.
-        address: String,
-        /// The time it was given.
-        after: Duration,
-    },
-    /// The connection failed before the server's answer was whole.
-    #[error("{address} closed the connection before it answered CONNECT: {source}")]
-    Closed {
-        /// The address as it was given.
-        address: String,
-        /// How.
-        source: io::Error,
-    },
-    /// No answer to CONNECT in time.
-    #[error("{address} did not answer CONNECT within {after:?}")]
-    AnswerTimeout {
-        /// The address as it was given.
-        address: String,
-        /// The time it was given.
-        after: Duration,
-    },
-    /// The server's answer was no acceptance.
-    #[error("{address} did not accept the connection: {source}")]
-    Answer {
-        /// The address as it was given.
-        address: String,
-        /// What it answered.
-        source: AnswerError,
-    },
-    /// The request cannot be made from these settings.
-    #[error("cannot ask {address} for a connection: {source}")]
-    Settings {
-        /// The address as it was given.
-        address: String,
-        /// Which, and why.
-        source: HeadError,
-    },
-    /// The path does not fit into an HTTP request.
-    #[error("cannot CONNECT to the path {path:?}: {source}")]
-    Path {
-        /// The path as it was given.
-        path: String,
-        /// Why.
-        source: http::uri::InvalidUri,
-    },
-    /// The address does not fit into an HTTP request.
-    #[error("{address:?} is not host:port: {source}")]
-    Address {
-        /// The address as it was given.
-        address: String,
-        /// Why.
-        source: http::uri::InvalidUri,
-    },
-}
-
-fn likely(source: &io::Error) -> &'static str {
-    match source.kind() {
-        io::ErrorKind::ConnectionRefused => "; is the server running there?",
-        _ => "",
     }
 }
 

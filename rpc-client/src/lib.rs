@@ -7,20 +7,27 @@
 //! # Ok(()) }
 //! ```
 //!
-//! A [`Client`] is one connection. Clones share it, any number of calls are in flight at once, and
-//! answers come in any order. Generated clients (`ArithClient`) are made from one.
+//! A [`Client`] is one connection at a time. Clones share it, any number of calls are in flight at once,
+//! and answers come in any order. A connection that is lost is made again. Generated clients (`ArithClient`) are made from one.
 
 #![forbid(unsafe_code)]
 
+mod args;
 mod builder;
 mod client;
+mod connect_error;
 mod connection;
 mod dial;
 mod endpoint;
 mod error;
 mod interceptor;
+mod link;
 mod pending;
+mod ping;
+mod reconnect;
 mod shared;
+mod state;
+mod sync;
 mod until;
 
 // Types of theirs stand in ours.
@@ -28,8 +35,10 @@ pub use {http, rpc_core};
 
 pub use builder::Builder;
 pub use client::Client;
+pub use connect_error::ConnectError;
 pub use dial::Connector;
-pub use error::{CallInfo, ConnectError, Error, Lost};
+pub use error::{CallInfo, Error, Lost};
 pub use interceptor::{Ended, Interceptor, Outgoing};
 pub use pending::Pending;
 pub use rpc_io::TcpOptions;
+pub use state::{ConnectionState, StateWatch};

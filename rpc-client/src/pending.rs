@@ -10,23 +10,31 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Instant;
 
-use bytes::Bytes;
 use rpc_core::body::LARGE_BODY;
 use rpc_core::caller::{Options, Reply, Request};
 use rpc_core::client::{OpenError, Outcome, RequestHead};
 use rpc_core::format::EncodeError;
-use rpc_core::{Body, CallId, Executed, Format, Metadata};
+use rpc_core::{Body, CallId, Executed, Metadata};
 use rpc_io::with_scratch;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::endpoint::{Endpoint, Link, NotConnected};
+use crate::args::{Args, encode_apart};
+use crate::endpoint::{Endpoint, NotConnected};
 use crate::error::{CallInfo, Error, Lost};
 use crate::interceptor::{Ended, Outgoing};
+use crate::link::Link;
 use crate::shared::Rejected;
 use crate::until::{Stop, Until};
 
+/// A call that may be repeated is sent so often at the most: a request that brings servers down must
+/// not bring down all of them.
+const MOST_SENDS: u32 = 5;
+
 /// A call on its way.
+///
+/// When its connection is lost and the client reconnects, it moves to the next one if it has
+/// certainly not run, or if it is [idempotent](rpc_core::Call::idempotent) (five times at the most).
 ///
 /// # Cancel safety
 /// Safe to drop at any time. A call that was not sent is never sent then; one that was sent is
@@ -41,7 +49,12 @@ pub struct Pending<A, R> {
     args: Args<A>,
     metadata: Metadata,
     state: State,
-    until: Option<Box<Until>>,
+    until: Until,
+    idempotent: bool,
+    /// How often it was sent.
+    sends: u32,
+    /// It went on to another connection from one on which it may have run.
+    perhaps: Option<Lost>,
     /// When it was made, and how many interceptors agreed; only if there are any.
     intercepted: Option<(Instant, usize)>,
     reply: PhantomData<fn() -> R>,
@@ -50,16 +63,10 @@ pub struct Pending<A, R> {
 // Nothing in it is ever pinned in place.
 impl<A, R> Unpin for Pending<A, R> {}
 
-enum Args<A> {
-    Value(A, rpc_core::caller::Encode<A>),
-    /// Encoded by `start`, in each format that the server may choose.
-    Encoded(Vec<(Format, Bytes)>),
-}
-
 enum State {
     New(Options),
     Ready,
-    Connecting(Pin<Box<dyn Future<Output = Result<(), NotConnected>> + Send>>),
+    Connecting(Pin<Box<dyn Future<Output = Result<Arc<Link>, NotConnected>> + Send>>),
     /// In the queue for a slot, under this ticket.
     Queued(Arc<Link>, u64),
     Sent(Arc<Link>, CallId),
@@ -76,7 +83,10 @@ impl<A: Serialize + Send, R: DeserializeOwned + Send + 'static> Pending<A, R> {
             args: Args::Value(args, encode),
             metadata: Metadata::EMPTY,
             state: State::New(options),
-            until: None,
+            until: Until::default(),
+            idempotent: false,
+            sends: 0,
+            perhaps: None,
             intercepted: None,
             reply: PhantomData,
         }
@@ -84,12 +94,18 @@ impl<A: Serialize + Send, R: DeserializeOwned + Send + 'static> Pending<A, R> {
 
     pub(crate) fn started(endpoint: Arc<Endpoint>, request: Request<A>) -> Pending<(), R> {
         let mut call = Self::new(endpoint, request);
-        let begun = call.prepare().and_then(|()| call.submit_now());
+        let link = call.endpoint.link();
+        let begun = call.prepare().and_then(|()| match link.clone() {
+            Some(link) => call.submit(link, None, None),
+            None => Ok(()),
+        });
+        // It may have to be sent again, on a connection that speaks another format.
+        let again = call.endpoint.reconnects() || matches!(call.state, State::Ready);
         let args = begun.and_then(|()| match &call.args {
-            Args::Value(args, encode) if matches!(call.state, State::Ready) => {
-                let formats = match call.endpoint.link.get() {
-                    Some(link) => &[link.format][..],
-                    None => &call.endpoint.formats,
+            Args::Value(args, encode) if again => {
+                let formats = match link {
+                    Some(link) if !call.endpoint.reconnects() => vec![link.format],
+                    _ => call.endpoint.formats.clone(),
                 };
                 let encoded = formats.iter().map(|format| encode_apart(*format, args, *encode));
                 encoded.collect::<Result<_, _>>().map_err(|source| call.encode_error(source))
@@ -106,7 +122,10 @@ impl<A: Serialize + Send, R: DeserializeOwned + Send + 'static> Pending<A, R> {
             args: Args::Encoded(args),
             metadata: mem::take(&mut call.metadata),
             state: mem::replace(&mut call.state, State::Over),
-            until: call.until.take(),
+            until: mem::take(&mut call.until),
+            idempotent: call.idempotent,
+            sends: call.sends,
+            perhaps: call.perhaps.take(),
             intercepted: call.intercepted.take(),
             reply: PhantomData,
         }
@@ -119,17 +138,18 @@ impl<A: Serialize + Send, R: DeserializeOwned + Send + 'static> Pending<A, R> {
     /// Takes the options to heart and lets the interceptors see the call.
     fn prepare(&mut self) -> Result<(), Error> {
         let State::New(options) = mem::replace(&mut self.state, State::Ready) else { return Ok(()) };
-        let Options { timeout, parent, metadata } = options;
+        let Options { timeout, parent, metadata, idempotent } = options;
+        self.idempotent = idempotent;
         self.metadata = metadata.map_err(|source| Error::Metadata { call: self.info(), source })?;
         self.until = Until::new(timeout.or(self.endpoint.timeout), parent);
-        if let Some(stop) = self.until.as_ref().and_then(|until| until.already()) {
+        if let Some(stop) = self.until.already() {
             return Err(self.stopped(stop, Executed::No));
         }
         if self.endpoint.interceptors.is_empty() {
             return Ok(());
         }
         let endpoint = self.endpoint.clone();
-        let deadline = self.until.as_ref().and_then(|until| until.deadline());
+        let deadline = self.until.deadline();
         let made = Instant::now();
         self.intercepted = Some((made, 0));
         for (at, interceptor) in endpoint.interceptors.iter().enumerate() {
@@ -142,53 +162,61 @@ impl<A: Serialize + Send, R: DeserializeOwned + Send + 'static> Pending<A, R> {
         Ok(())
     }
 
-    /// Submits if the connection is up; without a waker, for `start`.
-    fn submit_now(&mut self) -> Result<(), Error> {
-        match self.endpoint.link.get().cloned() {
-            Some(link) => self.submit(link, None, None),
-            None => Ok(()),
-        }
-    }
-
     fn submit(&mut self, link: Arc<Link>, waker: Option<&Waker>, ticket: Option<u64>) -> Result<(), Error> {
-        let head = RequestHead {
-            method: &self.method,
-            time_left: self.until.as_ref().and_then(|until| until.time_left()),
-            metadata: &self.metadata,
-        };
+        let (deadline, time_left) = (self.until.deadline(), self.until.time_left());
+        if time_left.is_some_and(|left| left.is_zero()) {
+            return Err(self.stopped(self.until.expired(), Executed::No));
+        }
+        let head = RequestHead { method: &self.method, time_left, metadata: &self.metadata };
         let shared = &link.shared;
         let submitted = match &mut self.args {
             Args::Value(args, encode) => with_scratch(|body| {
                 let tail = encode(link.format, args, body)?;
                 Ok(match tail {
                     None if body.len() >= LARGE_BODY => {
-                        shared.submit(head, &[], Some(mem::take(body).into()), waker, ticket)
+                        shared.submit(head, deadline, &[], Some(mem::take(body).into()), waker, ticket)
                     }
-                    tail => shared.submit(head, body, tail, waker, ticket),
+                    tail => shared.submit(head, deadline, body, tail, waker, ticket),
                 })
             }),
             Args::Encoded(encoded) => {
                 let body = encoded.iter().find(|(format, _)| *format == link.format);
                 let body = body.map(|(_, body)| body.clone()).unwrap_or_default();
                 Ok(match body.len() {
-                    LARGE_BODY.. => shared.submit(head, &[], Some(body), waker, ticket),
-                    _ => shared.submit(head, &body, None, waker, ticket),
+                    LARGE_BODY.. => shared.submit(head, deadline, &[], Some(body), waker, ticket),
+                    _ => shared.submit(head, deadline, &body, None, waker, ticket),
                 })
             }
         };
         match submitted.map_err(|source| self.encode_error(source))? {
-            Ok(id) => self.state = State::Sent(link, id),
+            Ok(id) => {
+                self.sends += 1;
+                self.state = State::Sent(link, id);
+            }
             Err(Rejected::Queued(ticket)) => self.state = State::Queued(link, ticket),
-            Err(Rejected::NoRoom) => {}
-            Err(Rejected::Open(OpenError::GoingAway)) => {
-                return Err(self.lost(link.shared.lost(), Executed::No));
+            Err(Rejected::NoRoom) => self.state = State::Ready,
+            Err(Rejected::Open(OpenError::GoingAway | OpenError::Exhausted)) => {
+                self.move_on(link.shared.lost(), Executed::No)?;
             }
             Err(Rejected::Open(source)) => {
                 return Err(Error::Limit { call: self.info(), source });
             }
-            Err(Rejected::Lost(lost)) => return Err(self.lost(lost, Executed::No)),
+            Err(Rejected::Lost(lost)) => self.move_on(lost, Executed::No)?,
         }
         Ok(())
+    }
+
+    /// The connection is lost: goes on to the next one, if the call may and there will be one.
+    fn move_on(&mut self, lost: Lost, executed: Executed) -> Result<(), Error> {
+        let again = executed == Executed::No || self.idempotent && self.sends < MOST_SENDS;
+        if again && self.endpoint.reconnects() && !matches!(lost, Lost::Closed) {
+            self.state = State::Connecting(Box::pin(self.endpoint.connected()));
+            if executed != Executed::No {
+                self.perhaps = Some(lost);
+            }
+            return Ok(());
+        }
+        Err(self.lost(lost, executed))
     }
 
     fn lost(&self, lost: Lost, executed: Executed) -> Error {
@@ -211,36 +239,43 @@ impl<A: Serialize + Send, R: DeserializeOwned + Send + 'static> Pending<A, R> {
     fn poll_call(&mut self, cx: &mut Context<'_>) -> Poll<Result<Reply<R>, Error>> {
         loop {
             match &mut self.state {
-                State::Sent(..) => return with_scratch(|body| self.poll_sent(cx.waker(), body)),
+                State::Sent(..) => {
+                    if let Some(result) = ready!(with_scratch(|body| self.poll_sent(cx.waker(), body))) {
+                        return Poll::Ready(result);
+                    }
+                }
                 State::New(_) => self.prepare()?,
                 State::Ready => {
-                    match self.endpoint.link.get().cloned() {
+                    match self.endpoint.link() {
                         Some(link) => self.submit(link, Some(cx.waker()), None)?,
-                        None => {
-                            self.state = State::Connecting(Box::pin(self.endpoint.connected()));
-                            continue;
-                        }
+                        None => self.state = State::Connecting(Box::pin(self.endpoint.connected())),
                     }
                     // The waker is left with the call or in the queue.
-                    return Poll::Pending;
+                    if !matches!(self.state, State::Connecting(_)) {
+                        return Poll::Pending;
+                    }
                 }
-                State::Connecting(connect) => {
-                    match ready!(connect.as_mut().poll(cx)) {
-                        Ok(()) => {}
-                        Err(NotConnected::Closed) => {
-                            return Poll::Ready(Err(self.lost(Lost::Closed, Executed::No)));
-                        }
-                        Err(NotConnected::Failed(source)) => {
-                            return Poll::Ready(Err(Error::Connect { call: self.info(), source }));
+                State::Connecting(connect) => match ready!(connect.as_mut().poll(cx)) {
+                    Ok(link) => {
+                        self.submit(link, Some(cx.waker()), None)?;
+                        if !matches!(self.state, State::Connecting(_)) {
+                            return Poll::Pending;
                         }
                     }
-                    self.state = State::Ready;
-                }
+                    Err(NotConnected::Closed) => {
+                        return Poll::Ready(Err(self.lost(Lost::Closed, Executed::No)));
+                    }
+                    Err(NotConnected::Failed(source)) => {
+                        return Poll::Ready(Err(Error::Connect { call: self.info(), source }));
+                    }
+                },
                 State::Queued(link, ticket) => {
                     ready!(link.shared.poll_room(*ticket, cx.waker()));
                     let (link, ticket) = (link.clone(), *ticket);
                     self.submit(link, Some(cx.waker()), Some(ticket))?;
-                    return Poll::Pending;
+                    if !matches!(self.state, State::Connecting(_)) {
+                        return Poll::Pending;
+                    }
                 }
                 State::Failed(_) => {
                     let State::Failed(error) = mem::replace(&mut self.state, State::Over) else { continue };
@@ -251,47 +286,32 @@ impl<A: Serialize + Send, R: DeserializeOwned + Send + 'static> Pending<A, R> {
         }
     }
 
+    /// `None`: it goes on on another connection.
     #[inline]
-    fn poll_sent(&mut self, waker: &Waker, body: &mut Vec<u8>) -> Poll<Result<Reply<R>, Error>> {
+    fn poll_sent(&mut self, waker: &Waker, body: &mut Vec<u8>) -> Poll<Option<Result<Reply<R>, Error>>> {
         let State::Sent(link, id) = &self.state else { return Poll::Pending };
-        let outcome = ready!(link.shared.poll(*id, waker, body));
-        let lost = matches!(outcome, Outcome::Lost(_)).then(|| link.shared.lost());
-        let format = link.format;
-        self.state = State::Over;
-        Poll::Ready(self.conclude(outcome, format, body, lost))
-    }
-
-    fn conclude(
-        &self,
-        outcome: Outcome,
-        format: Format,
-        body: &[u8],
-        lost: Option<Lost>,
-    ) -> Result<Reply<R>, Error> {
-        match outcome {
+        let result = match ready!(link.shared.poll(*id, waker, body)) {
             Outcome::Response { metadata, large } => {
                 let body = large.map_or(Body::Borrowed(body), Body::Owned);
-                match format.decode(body) {
+                match link.format.decode(body) {
                     Ok(value) => Ok(Reply { value, metadata }),
                     Err(source) => Err(Error::Decode { call: self.info(), source }),
                 }
             }
             Outcome::Status(status) => Err(Error::Status { call: self.info(), status }),
-            Outcome::Lost(executed) => Err(self.lost(lost.unwrap_or(Lost::GoingAway(None)), executed)),
-        }
+            Outcome::Expired => Err(self.stopped(self.until.expired(), Executed::Maybe)),
+            Outcome::Lost(executed) => {
+                let lost = link.shared.lost();
+                self.state = State::Over;
+                match self.move_on(lost, executed) {
+                    Ok(()) => return Poll::Ready(None),
+                    Err(error) => Err(error),
+                }
+            }
+        };
+        self.state = State::Over;
+        Poll::Ready(Some(result))
     }
-}
-
-fn encode_apart<A>(
-    format: Format,
-    args: &A,
-    encode: rpc_core::caller::Encode<A>,
-) -> Result<(Format, Bytes), EncodeError> {
-    let mut body = Vec::new();
-    if let Some(tail) = encode(format, args, &mut body)? {
-        body.extend_from_slice(&tail);
-    }
-    Ok((format, body.into()))
 }
 
 impl<A: Serialize + Send, R: DeserializeOwned + Send + 'static> Future for Pending<A, R> {
@@ -301,16 +321,16 @@ impl<A: Serialize + Send, R: DeserializeOwned + Send + 'static> Future for Pendi
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
         let mut polled = this.poll_call(cx);
+        let sent = matches!(this.state, State::Sent(..));
         if polled.is_pending()
-            && let Some(until) = &mut this.until
-            && let Poll::Ready(stop) = until.poll(cx)
+            && let Poll::Ready(stop) = this.until.poll(sent, cx)
         {
-            let executed = match this.state {
-                State::Sent(..) => Executed::Maybe,
-                _ => Executed::No,
-            };
+            let executed = if sent { Executed::Maybe } else { Executed::No };
             this.leave();
             polled = Poll::Ready(Err(this.stopped(stop, executed)));
+        }
+        if let (Poll::Ready(Err(_)), Some(lost)) = (&polled, this.perhaps.take()) {
+            polled = polled.map_err(|error| error.after_doubt(lost));
         }
         if let Poll::Ready(result) = &polled {
             this.leave();

@@ -3,21 +3,24 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rpc_core::context::{Cancelled, Context as CallContext};
-use tokio::time::{Instant, Sleep, sleep_until};
+use rpc_io::now;
+use tokio::time::{Sleep, sleep_until};
 
+#[derive(Default)]
 pub(crate) struct Until {
     time: Option<Time>,
-    parent: Option<(CallContext, Cancelled)>,
+    parent: Option<Box<(CallContext, Cancelled)>>,
+    /// For a call that is not on a connection, whose timer it would share.
+    sleep: Option<Pin<Box<Sleep>>>,
 }
 
+#[derive(Clone, Copy)]
 struct Time {
     deadline: Instant,
     given: Duration,
-    /// Made at the first poll.
-    sleep: Option<Pin<Box<Sleep>>>,
 }
 
 /// What came first.
@@ -28,46 +31,53 @@ pub(crate) enum Stop {
 }
 
 impl Until {
-    /// `None` when nothing but its answer ends the call.
-    pub(crate) fn new(timeout: Option<Duration>, parent: Option<CallContext>) -> Option<Box<Self>> {
+    pub(crate) fn new(timeout: Option<Duration>, parent: Option<CallContext>) -> Self {
         if timeout.is_none() && parent.is_none() {
-            return None;
+            return Self::default();
         }
-        let now = Instant::now();
+        let now = now();
         let own = timeout.and_then(|timeout| now.checked_add(timeout));
-        let of_parent = parent.as_ref().and_then(CallContext::deadline).map(Instant::from_std);
-        let time = own.into_iter().chain(of_parent).min();
-        let time = time.map(|deadline| Time { deadline, given: deadline - now, sleep: None });
-        let parent = parent.map(|context| (context.clone(), context.cancelled()));
-        Some(Box::new(Self { time, parent }))
+        let of_parent = parent.as_ref().and_then(CallContext::deadline);
+        let first = own.into_iter().chain(of_parent).min();
+        let time = first.map(|deadline| Time { deadline, given: deadline.saturating_duration_since(now) });
+        let parent = parent.map(|context| Box::new((context.clone(), context.cancelled())));
+        Self { time, parent, sleep: None }
     }
 
-    pub(crate) fn deadline(&self) -> Option<std::time::Instant> {
-        self.time.as_ref().map(|time| time.deadline.into_std())
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.time.map(|time| time.deadline)
     }
 
     pub(crate) fn time_left(&self) -> Option<Duration> {
-        self.time.as_ref().map(|time| time.deadline.saturating_duration_since(Instant::now()))
+        self.time.map(|time| time.deadline.saturating_duration_since(now()))
     }
 
     /// Whether the call is over before it was made.
     pub(crate) fn already(&self) -> Option<Stop> {
-        if self.parent.as_ref().is_some_and(|(context, _)| context.cancel_reason().is_some()) {
+        if self.parent.as_ref().is_some_and(|parent| parent.0.cancel_reason().is_some()) {
             return Some(Stop::Parent);
         }
-        self.time.as_ref().filter(|time| time.given.is_zero()).map(|time| Stop::Deadline(time.given))
+        self.time.filter(|time| time.given.is_zero()).map(|time| Stop::Deadline(time.given))
     }
 
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Stop> {
-        if let Some((_, cancelled)) = &mut self.parent
-            && Pin::new(cancelled).poll(cx).is_ready()
+    /// The time is up, as the connection saw it.
+    pub(crate) fn expired(&self) -> Stop {
+        Stop::Deadline(self.time.map_or(Duration::ZERO, |time| time.given))
+    }
+
+    /// `on_connection`: there the time is seen to.
+    pub(crate) fn poll(&mut self, on_connection: bool, cx: &mut Context<'_>) -> Poll<Stop> {
+        if let Some(parent) = &mut self.parent
+            && Pin::new(&mut parent.1).poll(cx).is_ready()
         {
             return Poll::Ready(Stop::Parent);
         }
-        if let Some(Time { deadline, given, sleep }) = &mut self.time {
-            let sleep = sleep.get_or_insert_with(|| Box::pin(sleep_until(*deadline)));
+        if let Some(Time { deadline, given }) = self.time
+            && !on_connection
+        {
+            let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep_until(deadline.into())));
             if sleep.as_mut().poll(cx).is_ready() {
-                return Poll::Ready(Stop::Deadline(*given));
+                return Poll::Ready(Stop::Deadline(given));
             }
         }
         Poll::Pending

@@ -18,6 +18,7 @@ const FIRST_WINDOW: u32 = 256 * 1024 / 32 + 1;
 /// for its first window, and one Ping per second is free.
 #[derive(Debug)]
 pub(crate) struct Budget {
+    burst: u32,
     left: u32,
     refilled: Option<Instant>,
     paid_cancels: u32,
@@ -27,7 +28,16 @@ pub(crate) struct Budget {
 
 impl Budget {
     pub(crate) const fn new() -> Self {
-        Self { left: BURST, refilled: None, paid_cancels: 0, paid_items: 0, free_ping: None }
+        Self::of(BURST)
+    }
+
+    /// For what this side sends: what leaves here evenly may arrive in heaps.
+    pub(crate) const fn half() -> Self {
+        Self::of(BURST / 2)
+    }
+
+    const fn of(burst: u32) -> Self {
+        Self { burst, left: burst, refilled: None, paid_cancels: 0, paid_items: 0, free_ping: None }
     }
 
     /// A request came: it pays for one Cancel.
@@ -64,7 +74,7 @@ impl Budget {
         let since = *self.refilled.get_or_insert(now);
         let earned = now.saturating_duration_since(since).as_nanos() / REFILL.as_nanos();
         if earned > 0 {
-            self.left = BURST.min(self.left.saturating_add(u32::try_from(earned).unwrap_or(BURST)));
+            self.left = self.burst.min(self.left.saturating_add(u32::try_from(earned).unwrap_or(BURST)));
             self.refilled = Some(now);
         }
         take_one(&mut self.left)

@@ -81,11 +81,13 @@ pub struct Options {
     pub parent: Option<Context>,
     /// What goes beside the arguments, or the first thing that was wrong with it.
     pub metadata: Result<Metadata, MetadataError>,
+    /// Whether the method may run twice to the same effect as once.
+    pub idempotent: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { timeout: None, parent: None, metadata: Ok(Metadata::EMPTY) }
+        Self { timeout: None, parent: None, metadata: Ok(Metadata::EMPTY), idempotent: false }
     }
 }
 
@@ -147,6 +149,14 @@ impl<C: Caller, A: Serialize + Send, R: DeserializeOwned + Send + 'static> Call<
         {
             *metadata = Err(error);
         }
+        self
+    }
+
+    /// Says that running the method twice is as good as running it once: then the call may be sent
+    /// again when the connection was lost and nobody knows whether it has run. Methods declared with
+    /// `#[rpc(idempotent)]` say so themselves.
+    pub fn idempotent(mut self) -> Self {
+        self.request.options.idempotent = true;
         self
     }
 

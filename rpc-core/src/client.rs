@@ -1,5 +1,6 @@
 //! The client's half of a connection: which calls are open, and what became of them.
 
+mod ending;
 mod slot;
 
 use std::collections::HashMap;
@@ -28,9 +29,9 @@ use slot::{Done, Slot, State};
 /// The calls of one connection, seen from the client.
 ///
 /// A slab: the slot's number is part of the call id, so an answer finds its call without a hash.
-/// Every call is in one of these states: open; abandoned (its caller is gone, but slot and count are
-/// held until the server's terminal frame, so that both sides count alike); done (waiting to be
-/// taken by [`poll`](Self::poll)).
+/// Every call is in one of these states: open; expired (its time is up, and its caller does not know
+/// yet); abandoned (its caller is gone, but slot and count are held until the server's terminal
+/// frame, so that both sides count alike); done (waiting to be taken by [`poll`](Self::poll)).
 #[derive(Debug)]
 pub struct Calls {
     limits: Limits,
@@ -42,7 +43,11 @@ pub struct Calls {
     free: Vec<u16>,
     in_flight: u32,
     going_away: Option<CallId>,
+    /// Not later than the first deadline of an open call.
+    next_deadline: Option<Instant>,
     budget: Budget,
+    /// For Pings of our own: what the server allows.
+    asking: Budget,
     pong: Option<u64>,
 }
 
@@ -108,7 +113,9 @@ impl Calls {
             free: Vec::new(),
             in_flight: 0,
             going_away: None,
+            next_deadline: None,
             budget: Budget::new(),
+            asking: Budget::half(),
             pong: None,
         }
     }
@@ -177,6 +184,7 @@ impl Calls {
         entry.id = id;
         entry.state = State::Open;
         entry.waker = waker;
+        entry.deadline = None;
         entry.end = sent + out.len() as u64;
         Ok(id)
     }
@@ -222,7 +230,13 @@ impl Calls {
                     Done::Response { metadata, large } => Outcome::Response { metadata, large },
                     Done::Status(status) => Outcome::Status(*status),
                     Done::Lost(executed) => Outcome::Lost(executed),
+                    Done::Expired => Outcome::Expired,
                 })
+            }
+            // Slot and count are held until the terminal frame.
+            State::Expired => {
+                slot.state = State::Abandoned;
+                Poll::Ready(Outcome::Expired)
             }
             state => {
                 assert!(matches!(state, State::Open), "call {id} was abandoned before");
@@ -257,6 +271,8 @@ impl Calls {
                 slot.release(id.slot());
                 self.free.push(id.slot());
             }
+            // Its Cancel went out when it expired.
+            State::Expired => slot.state = State::Abandoned,
             State::Free | State::Abandoned => {}
         }
         waker
@@ -329,6 +345,16 @@ impl Calls {
         }
     }
 
+    /// Appends a Ping, unless it is one more than a server has to bear (`now` is what it counts by):
+    /// false then. The Pong comes with the same token or a later one's.
+    pub fn ping(&mut self, token: u64, now: Instant, out: &mut Output) -> bool {
+        let fair = self.asking.ping(now);
+        if fair {
+            out.put(Kind::Ping, 0, CallId::from_wire(token), &[]);
+        }
+        fair
+    }
+
     /// Whether a Pong is owed.
     #[must_use]
     pub fn owes_pong(&self) -> bool {
@@ -339,51 +365,6 @@ impl Calls {
     pub fn go_away(&self, go_away: &GoAway, out: &mut Output) {
         out.put(Kind::GoAway, 0, CallId::NONE, &go_away.to_body());
     }
-
-    /// The connection is gone after `written` bytes: ends every call. One whose last byte was
-    /// never written cannot have run.
-    pub fn disconnect(&mut self, written: u64, woken: &mut Vec<Waker>) {
-        #[cfg(planted)]
-        let written = if bites(Bug::MaybeAsNo) { 0 } else { written };
-        self.lose(|slot| Some(if slot.end > written { Executed::No } else { Executed::Maybe }), woken);
-    }
-
-    /// Ends every open call here, as [`Executed::Maybe`], and asks the server to give it up.
-    pub fn cancel_all(&mut self, out: &mut Output, woken: &mut Vec<Waker>) {
-        for slot in &self.slots {
-            if matches!(slot.state, State::Open) {
-                out.put(Kind::Cancel, 0, slot.id, &[]);
-            }
-        }
-        self.lose(|_| Some(Executed::Maybe), woken);
-    }
-
-    fn lose(&mut self, verdict: impl Fn(&Slot) -> Option<Executed>, woken: &mut Vec<Waker>) {
-        for at in 0..self.slots.len() {
-            let slot = &self.slots[at];
-            if matches!(slot.state, State::Open | State::Abandoned)
-                && let Some(executed) = verdict(slot)
-            {
-                self.end(slot.id, Done::Lost(executed), woken);
-            }
-        }
-    }
-
-    fn end(&mut self, id: CallId, done: Done, woken: &mut Vec<Waker>) {
-        self.in_flight -= 1;
-        let slot = &mut self.slots[usize::from(id.slot())];
-        if matches!(slot.state, State::Abandoned) {
-            slot.release(id.slot());
-            self.free.push(id.slot());
-        } else {
-            slot.state = State::Done(done);
-            #[cfg(planted)]
-            if bites(Bug::LostWakeUp) {
-                return;
-            }
-            woken.extend(slot.waker.take());
-        }
-    }
 }
 
 fn open_slot(slots: &mut [Slot], kind: Kind, id: CallId) -> Result<&mut Slot, ProtocolError> {
@@ -391,7 +372,7 @@ fn open_slot(slots: &mut [Slot], kind: Kind, id: CallId) -> Result<&mut Slot, Pr
     let id = if is_planted(Bug::ReusedSlot) { slots[usize::from(id.slot())].id } else { id };
     slots
         .get_mut(usize::from(id.slot()))
-        .filter(|slot| slot.id == id && matches!(slot.state, State::Open | State::Abandoned))
+        .filter(|slot| slot.id == id && matches!(slot.state, State::Open | State::Expired | State::Abandoned))
         .ok_or(ProtocolError::UnknownCall { kind, id })
 }
 

@@ -48,8 +48,9 @@ fn client(contract: &Contract) -> TokenStream {
         });
         let (names, types): (Vec<_>, Vec<_>) = method.args.iter().map(|(name, ty)| (name, ty)).unzip();
         let (args, argument) = (wire(&names), wire(&types));
+        let idempotent = method.idempotent.then(|| quote!(.idempotent()));
         let call = quote_spanned! {reported_at(ident)=>
-            ::rpc_core::Call::new(::core::clone::Clone::clone(&self.caller), #full_name, #args)
+            ::rpc_core::Call::new(::core::clone::Clone::clone(&self.caller), #full_name, #args) #idempotent
         };
         quote! {
             #doc #(#attrs)*

@@ -73,6 +73,9 @@ use proc_macro::TokenStream;
 /// - `#[rpc(spawn)]` polls it in a task of its own: for methods that compute for more than about
 ///   100 µs at a time.
 /// - `#[rpc(blocking)]` runs it on a thread for blocking work: for methods that block.
+/// - `#[rpc(idempotent)]` says that running it twice is as good as running it once. A client then
+///   sends the call again when its connection was lost and nobody knows whether it has run. It is
+///   part of the contract: clients read it, servers do not.
 ///
 /// The generated code names the crate `::rpc_core`; it has to be a dependency under that name.
 #[proc_macro_attribute]

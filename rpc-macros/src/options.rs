@@ -25,6 +25,7 @@ pub(crate) struct MethodOptions {
     pub(crate) name: Option<LitStr>,
     /// The variant of `Execution`.
     pub(crate) execution: Option<Ident>,
+    pub(crate) idempotent: bool,
 }
 
 impl MethodOptions {
@@ -40,10 +41,15 @@ impl MethodOptions {
     fn set(&mut self, meta: &ParseNestedMeta<'_>) -> Result<()> {
         let execution = match meta.path.get_ident().map(Ident::to_string).as_deref() {
             Some("name") => return set_name(&mut self.name, meta),
+            Some("idempotent") => {
+                self.idempotent = true;
+                return Ok(());
+            }
             Some("spawn") => format_ident!("Spawn"),
             Some("blocking") => format_ident!("Blocking"),
             _ => {
-                let text = "unknown option: `#[rpc(..)]` knows `name = \"..\"`, `spawn` and `blocking`";
+                let text =
+                    "unknown option: `#[rpc(..)]` knows `name = \"..\"`, `spawn`, `blocking` and `idempotent`";
                 return Err(meta.error(text));
             }
         };

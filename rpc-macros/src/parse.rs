@@ -31,6 +31,7 @@ pub(crate) struct Method {
     pub(crate) full_name: String,
     /// The variant of `Execution`, unless it is the default.
     pub(crate) execution: Option<Ident>,
+    pub(crate) idempotent: bool,
     pub(crate) context: Type,
     pub(crate) args: Vec<(Ident, Type)>,
     pub(crate) reply: Type,
@@ -120,12 +121,14 @@ impl Method {
         let args = params.filter(|_| context.is_some());
         let args = args.filter_map(|param| faults.check(argument(param))).collect();
         let reply = faults.check(reply(&sig.output, sig));
+        let MethodOptions { execution, idempotent, .. } = options?;
         Some(Self {
             ident: sig.ident.clone(),
             attrs: item.attrs.clone(),
             name: name?.text,
             full_name: full_name?,
-            execution: options?.execution,
+            execution,
+            idempotent,
             context: context?,
             args,
             reply: reply?,

@@ -42,7 +42,7 @@ impl Connector for Flaky {
 fn lazy(failures: usize) -> (Client, Arc<AtomicUsize>, Server) {
     let (server, dials) = (arith().build().unwrap(), Arc::new(AtomicUsize::new(0)));
     let flaky = Flaky { server: server.clone(), failures, dials: dials.clone() };
-    (Client::builder().lazy_with(flaky, "flaky:1"), dials, server)
+    (Client::builder().reconnect(false).lazy_with(flaky, "flaky:1"), dials, server)
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! The place of one call in the client's table.
 
 use std::task::Waker;
+use std::time::Instant;
 
 use bytes::Bytes;
 
@@ -19,6 +20,7 @@ pub(super) struct Slot {
     pub(super) id: CallId,
     pub(super) state: State,
     pub(super) waker: Option<Waker>,
+    pub(super) deadline: Option<Instant>,
     /// Where the request ends in the stream of all bytes sent.
     pub(super) end: u64,
     /// The body of a small answer. Kept and swapped, so that calls allocate nothing for it.
@@ -29,6 +31,8 @@ pub(super) struct Slot {
 pub(super) enum State {
     Free,
     Open,
+    /// Its time is up, and its caller does not know yet.
+    Expired,
     Abandoned,
     Done(Done),
 }
@@ -38,6 +42,7 @@ pub(super) enum Done {
     Response { metadata: Metadata, large: Option<Bytes> },
     Status(Box<Status>),
     Lost(Executed),
+    Expired,
 }
 
 /// How a call ended.
@@ -54,11 +59,13 @@ pub enum Outcome {
     Status(Status),
     /// With the connection.
     Lost(Executed),
+    /// Its time was up; the server was asked to give it up.
+    Expired,
 }
 
 impl Slot {
     pub(super) const fn new() -> Self {
-        Self { id: CallId::NONE, state: State::Free, waker: None, end: 0, buffer: Vec::new() }
+        Self { id: CallId::NONE, state: State::Free, waker: None, deadline: None, end: 0, buffer: Vec::new() }
     }
 
     pub(super) fn release(&mut self, at: u16) {

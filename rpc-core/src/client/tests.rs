@@ -1,5 +1,6 @@
 mod abandoned;
 mod answers;
+mod expired;
 mod frames;
 mod going_away;
 mod interning;

@@ -45,3 +45,20 @@ fn a_ping_every_second_is_free_for_ever() {
         client.now += Duration::from_secs(1);
     }
 }
+
+#[test]
+fn pings_of_our_own_keep_below_what_a_server_bears() {
+    let mut client = Client::new();
+    let mut server = crate::server::Calls::new(Limits::default());
+    let start = client.now;
+    for token in 0..100_000 {
+        let now = start + Duration::from_millis(token / 10);
+        if client.calls.ping(token, now, &mut client.out) {
+            for Sent { kind, flags, id, body } in client.sent() {
+                let frame = Frame { kind, flags, id, body: Body::Borrowed(&body) };
+                server.receive(frame, now).expect("a ping that is fair");
+            }
+        }
+    }
+    assert!(!client.calls.ping(0, start, &mut client.out));
+}

@@ -2,45 +2,28 @@
 //!
 //! Nothing of the user's runs under the lock: no encoding, no wake-up, no drop of a waker.
 
-use std::collections::BTreeMap;
+mod pings;
+mod state;
+
 use std::mem;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 use std::time::Instant;
 
 use bytes::Bytes;
-use rpc_core::client::{Calls, Event, OpenError, Outcome, RequestHead};
+use rpc_core::client::{Event, OpenError, Outcome, RequestHead};
 use rpc_core::input::Input;
 use rpc_core::message::GoAway;
 use rpc_core::output::Output;
 use rpc_core::{CallId, Limits, ProtocolError};
 
 use crate::error::Lost;
-
-/// Callers wait for the writer once this many bytes do.
-const OUTPUT_MARK: usize = 1 << 20;
+use crate::sync::{Mutex, MutexGuard, PoisonError};
+use state::State;
 
 /// A connection, seen from its callers.
 #[derive(Debug)]
 pub(crate) struct Shared {
     state: Mutex<State>,
-}
-
-#[derive(Debug)]
-struct State {
-    calls: Calls,
-    out: Output,
-    /// Bytes that the writer took out of `out` so far.
-    taken: u64,
-    /// Set by the task when it saw `out` empty; cleared by the one caller that wakes it.
-    idle: bool,
-    writer: Option<Waker>,
-    /// Callers without a slot, in the order in which they came.
-    queue: BTreeMap<u64, Waker>,
-    next_ticket: u64,
-    closing: bool,
-    going_away: Option<GoAway>,
-    lost: Option<Lost>,
 }
 
 /// What the callers want of the connection's task.
@@ -71,31 +54,19 @@ pub(crate) enum Rejected {
 
 impl Shared {
     pub(crate) fn new(limits: Limits) -> Self {
-        Self {
-            state: Mutex::new(State {
-                calls: Calls::new(limits),
-                out: Output::default(),
-                taken: 0,
-                idle: false,
-                writer: None,
-                queue: BTreeMap::new(),
-                next_ticket: 0,
-                closing: false,
-                going_away: None,
-                lost: None,
-            }),
-        }
+        Self { state: Mutex::new(State::new(limits)) }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Opens a call, or queues `waker` until there is room. `ticket` is the place in the queue that
-    /// the caller has already.
+    /// Opens a call that is over at `deadline`, or queues `waker` until there is room. `ticket` is
+    /// the place in the queue that the caller has already.
     pub(crate) fn submit(
         &self,
         head: RequestHead<'_>,
+        deadline: Option<Instant>,
         body: &[u8],
         shared: Option<Bytes>,
         waker: Option<&Waker>,
@@ -116,6 +87,9 @@ impl Shared {
         let left = ticket.and_then(|ticket| state.queue.remove(&ticket));
         let State { calls, out, taken, .. } = &mut *state;
         let opened = calls.open(head, body, shared, waker, out, *taken);
+        if let (Ok(id), Some(deadline)) = (&opened, deadline) {
+            calls.set_deadline(*id, deadline);
+        }
         let writer = state.wake_writer();
         let next = state.next_in_queue();
         drop(state);
@@ -200,16 +174,18 @@ impl Shared {
         Poll::Pending
     }
 
-    /// What the task has to do, which is woken when that changes. `can_write`: all that was taken
-    /// before is written.
-    pub(crate) fn poll_demand(&self, waker: &Waker, can_write: bool) -> Demand {
+    /// What the task has to do, which is woken when that changes, and when to
+    /// [`expire`](Self::expire) calls. `can_write`: all that was taken before is written.
+    pub(crate) fn poll_demand(&self, waker: &Waker, can_write: bool) -> (Demand, Option<Instant>) {
         let mut state = self.lock();
         let in_flight = state.calls.in_flight();
+        let next = state.calls.next_deadline();
+        state.timer = next;
         if state.closing {
-            return Demand::Close;
+            return (Demand::Close, next);
         }
         if can_write && !state.out.is_empty() {
-            return Demand::Write(in_flight);
+            return (Demand::Write(in_flight), next);
         }
         // Only here was the output seen empty. While the socket takes nothing, it wakes the task.
         state.idle = can_write;
@@ -217,7 +193,57 @@ impl Shared {
         let leave = in_flight == 0 && state.calls.is_going_away();
         drop(state);
         drop(old);
-        if leave { Demand::Leave } else { Demand::Nothing }
+        (if leave { Demand::Leave } else { Demand::Nothing }, next)
+    }
+
+    /// Ends the calls whose time is up.
+    pub(crate) fn expire(&self, now: Instant) {
+        let mut woken = Vec::new();
+        let mut state = self.lock();
+        let State { calls, out, .. } = &mut *state;
+        calls.expire(now, out, &mut woken);
+        drop(state);
+        woken.into_iter().for_each(Waker::wake);
+    }
+
+    /// Sends a Ping; its number. `None`: one more would be more than a server has to bear.
+    pub(crate) fn ping(&self, now: Instant) -> Result<Option<u64>, Lost> {
+        let mut state = self.lock();
+        if let Some(lost) = &state.lost {
+            return Err(lost.clone());
+        }
+        let State { calls, pings, out, .. } = &mut *state;
+        let number = pings.next();
+        if !calls.ping(number, now, out) {
+            return Ok(None);
+        }
+        pings.sent(number);
+        let writer = state.wake_writer();
+        drop(state);
+        writer.into_iter().for_each(Waker::wake);
+        Ok(Some(number))
+    }
+
+    /// Waits for the answer to a Ping.
+    pub(crate) fn poll_pong(&self, number: u64, waker: &Waker) -> Poll<Result<(), Lost>> {
+        let waker = waker.clone();
+        let mut state = self.lock();
+        if state.pings.is_answered(number) {
+            return Poll::Ready(Ok(()));
+        }
+        if let Some(lost) = &state.lost {
+            return Poll::Ready(Err(lost.clone()));
+        }
+        let old = state.pings.wait(number, waker);
+        drop(state);
+        drop(old);
+        Poll::Pending
+    }
+
+    /// Nobody waits for the answer to that Ping any more.
+    pub(crate) fn forget_ping(&self, number: u64) {
+        let left = self.lock().pings.forget(number);
+        drop(left);
     }
 
     /// Moves all output to the writer's own, which is empty.
@@ -231,26 +257,31 @@ impl Shared {
         next.into_iter().for_each(Waker::wake);
     }
 
-    /// Takes all frames of a read. Wakers of those to wake go to `woken`.
+    /// Takes all frames of a read; whether one of them said that the server takes no new calls.
+    /// Wakers of those to wake go to `woken`.
     pub(crate) fn receive(
         &self,
         now: Instant,
         woken: &mut Vec<Waker>,
         input: &mut Input,
         chunk: &[u8],
-    ) -> Result<(), ProtocolError> {
-        let mut at = 0;
+    ) -> Result<bool, ProtocolError> {
+        let (mut at, mut leaving) = (0, false);
         let mut state = self.lock();
         while let Some(frame) = input.next(chunk, &mut at)? {
             match state.calls.receive(frame, now, woken)? {
-                Event::GoAway(go_away) => state.going_away = Some(go_away),
-                Event::Pong(_) | Event::Nothing => {}
+                Event::GoAway(go_away) => {
+                    state.going_away = Some(go_away);
+                    leaving = true;
+                }
+                Event::Pong(number) => state.pings.answered(number, woken),
+                Event::Nothing => {}
             }
         }
         let State { calls, out, .. } = &mut *state;
         calls.answer_ping(out);
         woken.extend(state.next_in_queue());
-        Ok(())
+        Ok(leaving)
     }
 
     /// This side ends the connection: asks the server to give up every call that is open.
@@ -261,7 +292,7 @@ impl Shared {
         calls.cancel_all(out, &mut woken);
         // Those that wake find out from it.
         state.lost = Some(Lost::Closed);
-        woken.extend(mem::take(&mut state.queue).into_values());
+        state.dismiss(&mut woken);
         drop(state);
         woken.into_iter().for_each(Waker::wake);
     }
@@ -281,63 +312,11 @@ impl Shared {
         let written = state.taken - unwritten as u64;
         state.calls.disconnect(written, &mut woken);
         state.lost = Some(lost);
-        woken.extend(mem::take(&mut state.queue).into_values());
+        state.dismiss(&mut woken);
         let writer = state.writer.take();
         let out = mem::take(&mut state.out);
         drop(state);
         drop((writer, out));
         woken.into_iter().for_each(Waker::wake);
-    }
-}
-
-impl State {
-    fn may_open(&self, ticket: Option<u64>) -> bool {
-        let first = match (self.queue.keys().next(), ticket) {
-            (None, _) => true,
-            (Some(first), Some(ticket)) => ticket <= *first,
-            (Some(_), None) => false,
-        };
-        // A connection that takes no new calls says so at once.
-        self.calls.is_going_away() || first && self.has_room()
-    }
-
-    fn has_room(&self) -> bool {
-        self.calls.room() > 0 && self.out.len() < OUTPUT_MARK
-    }
-
-    fn enqueue(&mut self, ticket: Option<u64>, waker: Waker) -> (u64, Option<Waker>) {
-        let ticket = ticket.unwrap_or_else(|| {
-            self.next_ticket += 1;
-            self.next_ticket
-        });
-        (ticket, self.queue.insert(ticket, waker))
-    }
-
-    /// Those to wake because there is room. They leave the queue, so that one who is not polled
-    /// holds up nobody; who comes too late queues again, in its old place.
-    fn next_in_queue(&mut self) -> Vec<Waker> {
-        let room = match self.calls.is_going_away() {
-            true => usize::MAX,
-            false if self.has_room() => self.calls.room() as usize,
-            false => 0,
-        };
-        let count = room.min(self.queue.len());
-        (0..count).filter_map(|_| self.queue.pop_first()).map(|(_, waker)| waker).collect()
-    }
-
-    /// Returns the waker it replaces, to be dropped outside the lock.
-    fn set_writer(&mut self, waker: &Waker) -> Option<Waker> {
-        match &self.writer {
-            Some(old) if old.will_wake(waker) => None,
-            _ => self.writer.replace(waker.clone()),
-        }
-    }
-
-    fn wake_writer(&mut self) -> Option<Waker> {
-        if !self.idle || self.out.is_empty() {
-            return None;
-        }
-        self.idle = false;
-        self.writer.clone()
     }
 }

@@ -1,0 +1,153 @@
+//! Staying connected: when to dial again.
+
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use rpc_core::jitter::Jitter;
+use rpc_io::now;
+use tokio::time::sleep;
+
+use crate::connect_error::ConnectError;
+use crate::endpoint::Endpoint;
+use crate::link::Link;
+
+/// Each wait is so many times the one before, and varies by so much: gRPC's numbers
+/// (<https://github.com/grpc/grpc/blob/master/doc/connection-backoff.md>).
+const FACTOR: f64 = 1.6;
+const VARIATION: f64 = 0.2;
+
+/// How a client comes back to its server; see the methods of [`Builder`](crate::Builder).
+#[derive(Clone, Debug)]
+pub(crate) struct Reconnect {
+    pub(crate) enabled: bool,
+    pub(crate) wait_for_ready: bool,
+    pub(crate) first: Duration,
+    pub(crate) most: Duration,
+    pub(crate) seed: Option<u64>,
+}
+
+impl Default for Reconnect {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            wait_for_ready: false,
+            first: Duration::from_millis(100),
+            most: Duration::from_secs(30),
+            seed: None,
+        }
+    }
+}
+
+/// The waits between attempts.
+#[derive(Debug)]
+struct Backoff {
+    first: Duration,
+    most: Duration,
+    next: Duration,
+    jitter: Jitter,
+}
+
+impl Backoff {
+    fn new(settings: &Reconnect) -> Self {
+        let Reconnect { first, most, seed, .. } = *settings;
+        let seed = seed.unwrap_or_else(|| RandomState::new().hash_one(0));
+        Self { first, most, next: first.min(most), jitter: Jitter::new(seed) }
+    }
+
+    fn wait(&mut self) -> Duration {
+        let wait = self.jitter.vary(self.next, VARIATION);
+        let more = Duration::try_from_secs_f64(self.next.as_secs_f64() * FACTOR);
+        self.next = more.unwrap_or(Duration::MAX).min(self.most);
+        wait
+    }
+
+    fn reset(&mut self) {
+        self.next = self.first.min(self.most);
+    }
+}
+
+/// Whoever waits for a connection must not wait for a task that is gone with its runtime.
+struct Rest(Option<Weak<Endpoint>>);
+
+impl Drop for Rest {
+    fn drop(&mut self) {
+        if let Some(endpoint) = self.0.take().and_then(|endpoint| endpoint.upgrade()) {
+            endpoint.rest();
+        }
+    }
+}
+
+/// Keeps the endpoint connected until it is closed or gone, beginning with `link` if there is one.
+pub(crate) async fn stay_connected(endpoint: Weak<Endpoint>, link: Option<Arc<Link>>) {
+    let mut rest = Rest(Some(endpoint.clone()));
+    dial_and_dial_again(endpoint, link).await;
+    rest.0 = None;
+}
+
+/// `None`: the endpoint was closed or is gone.
+async fn dial_and_dial_again(endpoint: Weak<Endpoint>, mut link: Option<Arc<Link>>) -> Option<()> {
+    let mut backoff = Backoff::new(&endpoint.upgrade()?.reconnect);
+    loop {
+        let began = now();
+        let made = match link.take() {
+            Some(link) => Ok(link),
+            None => {
+                let dial = endpoint.upgrade()?.dial()?;
+                let made = dial.await;
+                if let Ok(link) = &made {
+                    endpoint.upgrade()?.adopt(link.clone()).then_some(())?;
+                }
+                made
+            }
+        };
+        let error = match made {
+            Ok(link) => {
+                let (leaving, shared) = (link.leaving.clone(), link.shared.clone());
+                drop(link);
+                leaving.cancelled().await;
+                let endpoint = endpoint.upgrade()?;
+                if !endpoint.reconnects() {
+                    endpoint.tell();
+                    return Some(());
+                }
+                // What lasts no longer than a wait is no better than a dial that fails.
+                if now() - began > backoff.next {
+                    backoff.reset();
+                    continue;
+                }
+                ConnectError::Lost { address: endpoint.peer.to_string(), source: shared.lost() }
+            }
+            Err(error) => error,
+        };
+        let wait = backoff.wait();
+        tracing::debug!(%error, ?wait, "not connected");
+        let failed = endpoint.upgrade()?;
+        failed.fail(error).then_some(())?;
+        if !failed.reconnects() {
+            return Some(());
+        }
+        drop(failed);
+        sleep(wait).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_grow_by_1_6_up_to_the_cap_and_vary_by_a_fifth() {
+        let settings = Reconnect { seed: Some(1), ..Reconnect::default() };
+        let mut backoff = Backoff::new(&settings);
+        let mut middle = settings.first.as_secs_f64();
+        for _ in 0..40 {
+            let wait = backoff.wait().as_secs_f64();
+            assert!((0.8 * middle..=1.2 * middle).contains(&wait), "{wait} beside {middle}");
+            middle = (middle * 1.6).min(30.0);
+        }
+        assert_eq!(backoff.next, settings.most);
+        backoff.reset();
+        assert_eq!(backoff.next, settings.first);
+    }
+}
