@@ -2,10 +2,10 @@
 
 use std::future::{Future, IntoFuture, poll_fn};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 
-use rpc_client::{Client, Error};
+use rpc_client::{Client, ConnectionState, Error, StateWatch};
 use rpc_core::{CancelReason, Context};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -27,15 +27,17 @@ pub struct Actor {
     pub journal: Arc<Journal>,
     /// Its number, which is also the server that it tries first.
     pub number: usize,
-    /// Whether messages are lost in its world.
-    pub links_die: bool,
+    /// Where its clients are seen.
+    pub crowd: Arc<Crowd>,
     /// When it is to close what it has open, and leave.
     pub closing: CancellationToken,
 }
 
 impl Actor {
     fn client(&self) -> Client {
-        self.settings.client(self.network.dialler(self.number))
+        let client = self.settings.client(self.network.dialler(self.number));
+        self.crowd.watch(&client);
+        client
     }
 
     /// Follows the script, and stays until it is to leave.
@@ -61,9 +63,11 @@ impl Actor {
                 }
                 Act::Forget => {
                     self.journal.note(|| format!("actor {}: forgets", self.number));
-                    let forgotten = std::mem::replace(&mut client, self.client());
-                    // What is open over a dead link would never be heard of again: its clients have no pings yet.
-                    lost.extend(self.links_die.then_some(forgotten));
+                    client = self.client();
+                }
+                Act::Ping => {
+                    let client = client.clone();
+                    calls.push(tokio::spawn(async move { _ = client.ping().await }));
                 }
             }
         }
@@ -79,6 +83,36 @@ impl Actor {
     }
 }
 
+/// All clients of a world, whose states are watched.
+#[derive(Debug)]
+pub struct Crowd {
+    reconnects: bool,
+    states: Mutex<Vec<StateWatch>>,
+}
+
+impl Crowd {
+    /// Nobody yet.
+    #[must_use]
+    pub fn new(settings: &Settings) -> Self {
+        Self { reconnects: settings.reconnect, states: Mutex::default() }
+    }
+
+    fn watch(&self, client: &Client) {
+        self.states.lock().unwrap_or_else(PoisonError::into_inner).push(client.watch_state());
+    }
+
+    /// Whether nobody is about to connect.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
+        states.iter_mut().all(|state| {
+            use ConnectionState::{Closed, Failed, Idle, Ready};
+            let state = state.current();
+            matches!(state, Closed | Idle | Ready) || matches!(state, Failed(_) if !self.reconnects)
+        })
+    }
+}
+
 type Pending = Pin<Box<dyn Future<Output = Result<Answer, Error>> + Send>>;
 
 async fn make(client: Client, call: Call, journal: Arc<Journal>) {
@@ -86,6 +120,9 @@ async fn make(client: Client, call: Call, journal: Arc<Journal>) {
     journal.made(uid);
     let parent = Context::detached("Sim.Parent");
     let mut request = client.call(call.method.full_name(), Args::new(&call));
+    if call.idempotent {
+        request = request.idempotent();
+    }
     if let Some(timeout) = call.timeout {
         request = request.timeout(timeout);
     }

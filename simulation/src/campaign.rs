@@ -1,57 +1,77 @@
 //! Many worlds, on all cores.
 
-use std::sync::Mutex;
-use std::sync::PoisonError;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::io;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::tally::Tally;
 use crate::world::{self, Verdict};
 
-/// After so many seeds with violations, the rest would only fill the screen.
-const ENOUGH: u64 = 20;
+/// After so many worlds with violations, the rest would only fill the screen.
+const ENOUGH: u64 = 10;
 
 /// Which worlds.
 #[derive(Clone, Copy, Debug)]
 pub struct Campaign {
     /// The first seed.
     pub from: u64,
-    /// How many, at most.
-    pub seeds: u64,
+    /// From one seed to the next.
+    pub stride: u64,
+    /// How many worlds, at most.
+    pub worlds: u64,
     /// For how long, at most.
     pub time: Option<Duration>,
 }
 
 impl Campaign {
-    /// Runs them, tells of violations on the standard error output, and returns the counts.
+    /// Runs them one after the other, and tells of violations on the standard error output.
     #[must_use]
-    pub fn run(self) -> Tally {
+    pub fn run_here(self) -> Tally {
         let began = Instant::now();
-        let (next, failed) = (AtomicU64::new(0), AtomicU64::new(0));
-        let total = Mutex::new(Tally::default());
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let work = || {
-            let mut tally = Tally::default();
-            while failed.load(Relaxed) < ENOUGH && self.time.is_none_or(|time| began.elapsed() < time) {
-                let at = next.fetch_add(1, Relaxed);
-                if at >= self.seeds {
-                    break;
-                }
-                let seed = self.from.wrapping_add(at);
-                let verdict = world::run(seed, false, None);
-                if !verdict.violations.is_empty() {
-                    failed.fetch_add(1, Relaxed);
-                    report(seed, &verdict);
-                }
-                tally.add(&verdict.tally);
+        let (mut tally, mut failed) = (Tally::default(), 0);
+        for at in 0..self.worlds {
+            if failed == ENOUGH || self.time.is_some_and(|time| began.elapsed() >= time) {
+                break;
             }
-            total.lock().unwrap_or_else(PoisonError::into_inner).add(&tally);
-        };
-        std::thread::scope(|scope| (0..cores).for_each(|_| _ = scope.spawn(work)));
-        let total = total.into_inner().unwrap_or_else(PoisonError::into_inner);
+            let seed = self.from.wrapping_add(at.wrapping_mul(self.stride));
+            let verdict = world::run(seed, false, None);
+            if !verdict.violations.is_empty() {
+                failed += 1;
+                report(seed, &verdict);
+            }
+            tally.add(verdict.tally);
+        }
+        tally
+    }
+
+    /// Runs them in a process for each core, which all call this program with `--worker`. A thread for each would not
+    /// do: tokio numbers the tasks of all threads in one row, and drops those of a host that crashes by their numbers.
+    ///
+    /// # Errors
+    /// When a process cannot be made, or says something else than its counts.
+    pub fn run(self) -> io::Result<Tally> {
+        let began = Instant::now();
+        let cores = std::thread::available_parallelism()?.get() as u64;
+        let mut workers = Vec::new();
+        for core in 0..cores.min(self.worlds) {
+            let worlds = (self.worlds - core).div_ceil(cores);
+            let mut worker = Command::new(std::env::current_exe()?);
+            worker.args(["--worker", &cores.to_string()]);
+            worker.args(["--from", &self.from.wrapping_add(core).to_string(), "--seeds", &worlds.to_string()]);
+            if let Some(time) = self.time {
+                worker.args(["--seconds", &time.as_secs().to_string()]);
+            }
+            workers.push(worker.stdout(Stdio::piped()).spawn()?);
+        }
+        let mut total = Tally::default();
+        for worker in workers {
+            let output = worker.wait_with_output()?;
+            let text = String::from_utf8_lossy(&output.stdout);
+            total.add(text.parse().map_err(io::Error::other)?);
+        }
         let seconds = began.elapsed().as_secs_f64();
-        eprintln!("{:.0} seeds/s on {cores} cores, {seconds:.1} s", total.seeds as f64 / seconds);
-        total
+        eprintln!("{:.0} seeds/s on {cores} cores, {seconds:.1} s", total.seeds() as f64 / seconds);
+        Ok(total)
     }
 }
 

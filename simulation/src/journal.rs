@@ -198,6 +198,7 @@ impl Outcome {
                     _ => "unexpected going away",
                 },
                 Lost::GoingAway(None) | Lost::Eof | Lost::Io(_) => "connection lost",
+                Lost::Unresponsive => "connection dead",
                 _ => "unexpected loss",
             },
             Error::Shutdown { .. } => "client closed",

@@ -27,6 +27,7 @@ struct Options {
     seed: Option<u64>,
     trace: bool,
     planted: bool,
+    worker: Option<u64>,
 }
 
 fn main() -> ExitCode {
@@ -47,11 +48,10 @@ fn main() -> ExitCode {
         Options { seed: Some(seed), trace, .. } => replay(seed, trace),
         _ => {
             let most = if options.seconds.is_some() { u64::MAX } else { 1000 };
-            let seeds = options.seeds.unwrap_or(most);
+            let worlds = options.seeds.unwrap_or(most);
             let time = options.seconds.map(Duration::from_secs);
-            let tally = Campaign { from: options.from, seeds, time }.run();
-            println!("{tally}");
-            tally.violations == 0
+            let stride = options.worker.unwrap_or(1);
+            run(Campaign { from: options.from, stride, worlds, time }, options.worker.is_some())
         }
     };
     if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
@@ -74,6 +74,8 @@ fn options() -> Result<Option<Options>, lexopt::Error> {
                 }
                 options.planted = true;
             }
+            // One of the processes of a campaign; the distance between its seeds.
+            Long("worker") => options.worker = Some(args.value()?.parse()?),
             Short('h') | Long("help") => return Ok(None),
             other => return Err(other.unexpected()),
         }
@@ -81,11 +83,28 @@ fn options() -> Result<Option<Options>, lexopt::Error> {
     Ok(Some(options))
 }
 
+fn run(campaign: Campaign, is_worker: bool) -> bool {
+    if is_worker {
+        print!("{}", campaign.run_here());
+        return true;
+    }
+    match campaign.run() {
+        Ok(tally) => {
+            println!("{tally}{}", tally.summary());
+            tally.violations() == 0
+        }
+        Err(error) => {
+            eprintln!("a worker failed: {error}");
+            false
+        }
+    }
+}
+
 fn replay(seed: u64, trace: bool) -> bool {
     let verdict = world::run(seed, trace, None);
     verdict.events.iter().for_each(|event| println!("{event}"));
     verdict.violations.iter().for_each(|violation| eprintln!("{violation}"));
-    println!("{}", verdict.tally);
+    println!("{}{}", verdict.tally, verdict.tally.summary());
     verdict.violations.is_empty()
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -31,6 +31,7 @@ pub struct Network {
     seeds: Mutex<SmallRng>,
     /// Of connections that were dialled and not yet accepted, by the client's address.
     dialled: Mutex<HashMap<SocketAddr, Windows>>,
+    healed: AtomicBool,
     counts: Counts,
 }
 
@@ -51,6 +52,11 @@ pub(crate) struct Place {
 }
 
 impl Place {
+    /// Whether nothing fails any more.
+    pub(crate) fn is_healed(&self) -> bool {
+        self.network.healed.load(Relaxed)
+    }
+
     pub(crate) fn failed(&self) {
         self.network.counts.failed.fetch_add(1, Relaxed);
     }
@@ -71,8 +77,14 @@ impl Network {
             servers: plan.servers,
             seeds: Mutex::new(SmallRng::seed_from_u64(!plan.seed)),
             dialled: Mutex::default(),
+            healed: AtomicBool::new(false),
             counts: Counts::default(),
         })
+    }
+
+    /// From now on no connection fails.
+    pub fn heal(&self) {
+        self.healed.store(true, Relaxed);
     }
 
     /// Connections that clients have open.

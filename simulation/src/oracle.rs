@@ -23,18 +23,20 @@ pub enum Check {
     RightAnswer,
     /// Arguments arrive as they were sent.
     RightArguments,
-    /// A call with a result ran exactly once.
-    RanOnce,
+    /// A call with a result ran.
+    Ran,
     /// A call that never ran did not run.
     NoIsNo,
     /// A call that ran did run.
     YesIsYes,
-    /// No call runs twice.
+    /// No call runs twice, but one that may.
     AtMostOnce,
     /// No handler outlives its call.
     NoOrphans,
     /// The server counts its calls and connections.
     Counts,
+    /// A client comes back to its server.
+    Reconnects,
     /// Two honest sides never find the other at fault, and fail for known reasons only.
     Honesty,
     /// Nothing panics.
@@ -81,7 +83,7 @@ pub fn judge_call(call: &Call, record: &Record, violations: &mut Vec<Violation>)
     if record.garbled {
         broken(Check::RightArguments, "its arguments are others than were sent".into());
     }
-    if record.begun > 1 {
+    if record.begun > most_runs(call) {
         broken(Check::AtMostOnce, format!("it ran {} times", record.begun));
     }
     for (outcome, took) in &record.ended {
@@ -96,8 +98,8 @@ pub fn judge_call(call: &Call, record: &Record, violations: &mut Vec<Violation>)
                 if !right {
                     broken(Check::RightAnswer, "the answer is another call's".into());
                 }
-                if record.begun != 1 || !may_answer(call.method) {
-                    broken(Check::RanOnce, "it has a result".into());
+                if record.begun == 0 || !may_answer(call.method) {
+                    broken(Check::Ran, "it has a result".into());
                 }
             }
             Outcome::Failed { executed, kind, .. } => {
@@ -112,6 +114,11 @@ pub fn judge_call(call: &Call, record: &Record, violations: &mut Vec<Violation>)
             }
         }
     }
+}
+
+/// The client sends a call that may run again so often at the most.
+fn most_runs(call: &Call) -> u32 {
+    if call.idempotent { 5 } else { 1 }
 }
 
 fn may_answer(method: Method) -> bool {

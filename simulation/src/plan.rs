@@ -83,7 +83,7 @@ impl Plan {
         let steps = self.clients.iter().flatten().flatten();
         let calls = steps.filter_map(|step| match &step.act {
             Act::Call(call) => Some(call.clone()),
-            Act::Close | Act::Forget => None,
+            Act::Ping | Act::Close | Act::Forget => None,
         });
         calls.collect()
     }

@@ -106,6 +106,8 @@ pub struct Call {
     pub timeout: Option<Duration>,
     /// Whether the caller stays.
     pub give_up: GiveUp,
+    /// Whether it may run more than once.
+    pub idempotent: bool,
     /// Made by `start` and polled only after so long.
     pub held: Option<Duration>,
 }
@@ -131,6 +133,8 @@ impl Call {
 pub enum Act {
     /// Makes a call, and goes on.
     Call(Call),
+    /// Asks its server whether it is there.
+    Ping,
     /// Closes its client; the next call is made through another one.
     Close,
     /// Drops its client; the next call is made through another one.
@@ -160,10 +164,13 @@ pub fn script(rng: &mut SmallRng, calls: usize, time: Duration, next: &mut Uid) 
         let after = if rng.random_bool(bursts) { Duration::ZERO } else { millis(rng, 0..pause) };
         steps.push(Step { after, act: Act::Call(call(rng, *next)) });
         *next += 1;
-        if rng.random_bool(0.02) {
-            let act = if rng.random_bool(0.5) { Act::Close } else { Act::Forget };
-            steps.push(Step { after: millis(rng, 0..pause), act });
-        }
+        let act = match rng.random_range(0..100) {
+            0 => Act::Close,
+            1 => Act::Forget,
+            2..5 => Act::Ping,
+            _ => continue,
+        };
+        steps.push(Step { after: millis(rng, 0..pause), act });
     }
     steps
 }
@@ -211,6 +218,7 @@ fn call(rng: &mut SmallRng, uid: Uid) -> Call {
         answer: size(rng),
         timeout,
         give_up,
+        idempotent: rng.random_bool(0.2),
         held: rng.random_bool(0.2).then(|| if rng.random_bool(0.3) { Duration::ZERO } else { millis(rng, 0..60) }),
     }
 }

@@ -21,6 +21,18 @@ pub struct Settings {
     pub dial_timeout: Duration,
     /// Of each client: the time for the answer to CONNECT.
     pub answer_timeout: Duration,
+    /// Of each client: how long a server may say nothing.
+    pub ping_interval: Duration,
+    /// Of each client: how long it may take to answer then.
+    pub ping_timeout: Duration,
+    /// Of each client: whether it connects again.
+    pub reconnect: bool,
+    /// Of each client: the first wait between attempts, and the longest.
+    pub backoff: (Duration, Duration),
+    /// Of each client: whether its calls wait for a connection.
+    pub wait_for_ready: bool,
+    /// Of each client: its random choices.
+    pub seed: u64,
     /// Of each server: calls in flight per connection.
     pub concurrency: u32,
     /// Of each server: bytes of answers that may wait.
@@ -41,6 +53,12 @@ impl Settings {
         Self {
             dial_timeout: millis(rng, 50..400),
             answer_timeout: millis(rng, 50..400),
+            ping_interval: millis(rng, 50..300),
+            ping_timeout: millis(rng, 50..300),
+            reconnect: rng.random_bool(0.85),
+            backoff: (millis(rng, 1..50), millis(rng, 50..200)),
+            wait_for_ready: rng.random_bool(0.5),
+            seed: rng.random(),
             concurrency: if rng.random_bool(0.3) { rng.random_range(1..6) } else { 1024 },
             output_mark: if rng.random_bool(0.2) { rng.random_range(1..10_000) } else { 1 << 20 },
             memory: if rng.random_bool(0.1) { rng.random_range(1_000..50_000) } else { 1 << 30 },
@@ -72,6 +90,12 @@ impl Settings {
         Client::builder()
             .dial_timeout(self.dial_timeout)
             .answer_timeout(self.answer_timeout)
+            .ping_interval(self.ping_interval)
+            .ping_timeout(self.ping_timeout)
+            .reconnect(self.reconnect)
+            .backoff(self.backoff.0, self.backoff.1)
+            .wait_for_ready(self.wait_for_ready)
+            .seed(self.seed)
             .lazy_with(dialler, "servers:80")
     }
 
@@ -87,7 +111,8 @@ impl Settings {
     pub fn longest_wait(&self) -> Duration {
         // The last words of both shells take up to a second each, and so may a refusal.
         let last_words = Duration::from_secs(2);
+        let dead = self.ping_interval + self.ping_timeout;
         let door = self.dial_timeout + self.answer_timeout.max(self.head_timeout);
-        last_words + door + self.write_timeout + self.grace
+        last_words + dead + 2 * self.backoff.1 + door + self.write_timeout + self.grace
     }
 }

@@ -37,7 +37,7 @@ impl Manners {
         let mut often = |share: f64, most: f64| {
             if rng.random_bool(share) { rng.random_range(0.0..most) } else { 0.0 }
         };
-        let (in_pieces, hesitant, slow, frail) = (often(0.4, 0.6), often(0.4, 0.3), often(0.3, 0.2), often(0.3, 1.0));
+        let (in_pieces, hesitant, slow, frail) = (often(0.4, 0.6), often(0.4, 0.3), often(0.3, 0.2), often(0.3, 0.6));
         Self {
             in_pieces,
             hesitant,
@@ -80,6 +80,9 @@ impl Stream {
     }
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.place.is_healed() {
+            self.left = None;
+        }
         if self.left == Some(0) {
             self.place.failed();
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::ConnectionReset, "the connection failed")));
