@@ -6,4 +6,5 @@ pub mod counting;
 pub mod floor;
 pub mod measure;
 pub mod ours;
+pub mod peers;
 pub mod subject;

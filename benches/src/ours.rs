@@ -23,6 +23,14 @@ pub async fn serve(listener: TcpListener) -> Result<()> {
     Ok(())
 }
 
+/// A connection of its own for the typed client.
+///
+/// # Errors
+/// When it cannot be opened.
+pub async fn connect(address: SocketAddr) -> Result<ArithClient<Client>> {
+    Ok(ArithClient::new(Client::connect(address.to_string()).await?))
+}
+
 /// See [`Subject::drive`](crate::subject::Subject::drive).
 ///
 /// # Errors

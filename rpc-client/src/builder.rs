@@ -122,8 +122,8 @@ impl Builder {
     /// the one before, and up to a fifth more or less, so that many clients do not come all at once
     /// (gRPC's rule). Default 100 ms and 30 s.
     ///
-    /// A connection that was lost after it lasted for longer than the first wait is made again at
-    /// once.
+    /// A connection that is lost is made again at once, unless the one before was lost as quickly as
+    /// an attempt fails.
     pub fn backoff(mut self, first: Duration, longest: Duration) -> Self {
         (self.reconnect.first, self.reconnect.most) = (first, longest);
         self

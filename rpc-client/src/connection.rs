@@ -11,7 +11,7 @@ use rpc_core::liveness::{Check, Liveness};
 use rpc_core::output::Output;
 use rpc_io::{Timer, now};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::error::Lost;
 use crate::shared::{Demand, Shared};
@@ -38,6 +38,10 @@ pub(crate) struct Connection<IO> {
     timer: Timer,
     /// Cancelled when the server takes no new calls.
     leaving: CancellationToken,
+    /// Cancels that and the other one when all has ended.
+    _ended: [DropGuard; 2],
+    /// Why it is over, if that is known.
+    lost: Option<Lost>,
 }
 
 /// How long a silent server is left alone, and how long it may take to answer when it is asked.
@@ -60,24 +64,24 @@ enum Turn {
     Over(Lost),
 }
 
-/// Ends the calls also when the task is dropped with its runtime.
-struct EndOnDrop<'a, IO>(&'a mut Connection<IO>, Option<Lost>);
-
-impl<IO> Drop for EndOnDrop<'_, IO> {
+/// Ends the calls also when the task is dropped with its runtime, before it ever ran perhaps.
+impl<IO> Drop for Connection<IO> {
     fn drop(&mut self) {
-        let lost = self.1.take().unwrap_or(Lost::Stopped);
-        self.0.shared.end(lost, self.0.writing.len());
+        let lost = self.lost.take().unwrap_or(Lost::Stopped);
+        self.shared.end(lost, self.writing.len());
     }
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
+    /// A connection that cancels `leaving` when it takes no new calls, and `over` when it has ended.
     pub(crate) fn new(
-        io: IO,
-        input: Input,
+        dialled: (IO, Input),
         shared: Arc<Shared>,
         ping: PingTimes,
-        leaving: CancellationToken,
+        leaving: &CancellationToken,
+        over: &CancellationToken,
     ) -> Self {
+        let (io, input) = dialled;
         Self {
             io,
             input,
@@ -87,16 +91,15 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
             liveness: Liveness::new(ping.interval, ping.timeout, now()),
             next_deadline: None,
             timer: Timer::default(),
-            leaving,
+            leaving: leaving.clone(),
+            _ended: [leaving, over].map(|token| token.clone().drop_guard()),
+            lost: None,
         }
     }
 
-    /// Serves the calls until the connection ends; then cancels `leaving` and `over`.
-    pub(crate) async fn run(mut self, over: CancellationToken) {
-        let _over = over.drop_guard();
-        let _leaving = self.leaving.clone().drop_guard();
-        let mut end = EndOnDrop(&mut self, None);
-        let lost = match (end.0.serve().await, end.0.shared.going_away()) {
+    /// Serves the calls until the connection ends.
+    pub(crate) async fn run(mut self) {
+        let lost = match (self.serve().await, self.shared.going_away()) {
             // The server had said why.
             (Lost::Eof | Lost::Io(_), Some(go_away)) => Lost::GoingAway(Some(go_away)),
             (lost, _) => lost,
@@ -104,19 +107,19 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
         tracing::debug!(%lost, "connection ends");
         let last_words = match &lost {
             Lost::Closed => {
-                end.0.shared.cancel_all();
+                self.shared.cancel_all();
                 true
             }
             Lost::Protocol(error) => {
-                end.0.shared.blame(error);
+                self.shared.blame(error);
                 true
             }
             _ => false,
         };
+        self.lost = Some(lost);
         if last_words {
-            let _ = tokio::time::timeout(FAREWELL, end.0.say_farewell()).await;
+            let _ = tokio::time::timeout(FAREWELL, self.say_farewell()).await;
         }
-        end.1 = Some(lost);
     }
 
     async fn serve(&mut self) -> Lost {

@@ -29,8 +29,8 @@ impl Link {
         let Dialled { io, input, terms } = dialled;
         let shared = Arc::new(Shared::new(terms.limits));
         let (leaving, over) = (CancellationToken::new(), CancellationToken::new());
-        let connection = Connection::new(io, input, shared.clone(), ping, leaving.clone());
-        tokio::spawn(connection.run(over.clone()));
+        let connection = Connection::new((io, input), shared.clone(), ping, &leaving, &over);
+        tokio::spawn(connection.run());
         Arc::new(Self { shared, format: terms.format, leaving, over })
     }
 }

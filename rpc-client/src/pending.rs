@@ -329,7 +329,9 @@ impl<A: Serialize + Send, R: DeserializeOwned + Send + 'static> Future for Pendi
             this.leave();
             polled = Poll::Ready(Err(this.stopped(stop, executed)));
         }
-        if let (Poll::Ready(Err(_)), Some(lost)) = (&polled, this.perhaps.take()) {
+        if let Poll::Ready(Err(_)) = &polled
+            && let Some(lost) = this.perhaps.take()
+        {
             polled = polled.map_err(|error| error.after_doubt(lost));
         }
         if let Poll::Ready(result) = &polled {

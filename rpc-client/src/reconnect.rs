@@ -1,6 +1,7 @@
 //! Staying connected: when to dial again.
 
 use std::hash::{BuildHasher, RandomState};
+use std::mem;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -70,6 +71,12 @@ impl Backoff {
 /// Whoever waits for a connection must not wait for a task that is gone with its runtime.
 struct Rest(Option<Weak<Endpoint>>);
 
+impl Rest {
+    fn disarm(mut self) {
+        self.0 = None;
+    }
+}
+
 impl Drop for Rest {
     fn drop(&mut self) {
         if let Some(endpoint) = self.0.take().and_then(|endpoint| endpoint.upgrade()) {
@@ -79,15 +86,23 @@ impl Drop for Rest {
 }
 
 /// Keeps the endpoint connected until it is closed or gone, beginning with `link` if there is one.
-pub(crate) async fn stay_connected(endpoint: Weak<Endpoint>, link: Option<Arc<Link>>) {
-    let mut rest = Rest(Some(endpoint.clone()));
-    dial_and_dial_again(endpoint, link).await;
-    rest.0 = None;
+pub(crate) fn stay_connected(
+    endpoint: Weak<Endpoint>,
+    link: Option<Arc<Link>>,
+) -> impl Future<Output = ()> + Send {
+    // Made before the task, which a runtime that ends may drop before it runs.
+    let rest = Rest(Some(endpoint.clone()));
+    async move {
+        dial_and_dial_again(endpoint, link).await;
+        rest.disarm();
+    }
 }
 
 /// `None`: the endpoint was closed or is gone.
 async fn dial_and_dial_again(endpoint: Weak<Endpoint>, mut link: Option<Arc<Link>>) -> Option<()> {
     let mut backoff = Backoff::new(&endpoint.upgrade()?.reconnect);
+    // Whether the next loss is followed by a dial without a wait.
+    let mut at_once = true;
     loop {
         let began = now();
         let made = match link.take() {
@@ -111,9 +126,12 @@ async fn dial_and_dial_again(endpoint: Weak<Endpoint>, mut link: Option<Arc<Link
                     endpoint.tell();
                     return Some(());
                 }
-                // What lasts no longer than a wait is no better than a dial that fails.
+                // What lasts no longer than a wait, twice, is no better than a dial that fails.
                 if now() - began > backoff.next {
                     backoff.reset();
+                    at_once = true;
+                }
+                if mem::take(&mut at_once) {
                     continue;
                 }
                 ConnectError::Lost { address: endpoint.peer.to_string(), source: shared.lost() }

@@ -48,8 +48,7 @@ impl MethodOptions {
             Some("spawn") => format_ident!("Spawn"),
             Some("blocking") => format_ident!("Blocking"),
             _ => {
-                let text =
-                    "unknown option: `#[rpc(..)]` knows `name = \"..\"`, `spawn`, `blocking` and `idempotent`";
+                let text = "unknown option: `#[rpc(..)]` knows `name = \"..\"`, `spawn`, `blocking` and `idempotent`";
                 return Err(meta.error(text));
             }
         };

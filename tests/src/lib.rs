@@ -2,6 +2,7 @@
 //! by TCP or by a pipe in memory.
 
 mod gate;
+mod lines;
 mod raw;
 
 use std::future::IntoFuture;
@@ -16,6 +17,7 @@ use tokio::io::DuplexStream;
 use tokio::net::TcpListener;
 
 pub use gate::Gate;
+pub use lines::Lines;
 pub use raw::{Frame, Raw, decoded, encoded, read_head};
 
 /// net/rpc's arguments.

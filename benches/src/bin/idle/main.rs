@@ -1,0 +1,55 @@
+//! What an idle connection keeps in memory, on the server and on the client, beside what it keeps
+//! with other frameworks: `idle`, and what it starts, `idle serve` and `idle hold`.
+
+mod descriptors;
+mod hold;
+mod memory;
+mod process;
+mod report;
+mod rounds;
+mod serve;
+mod subject;
+
+use anyhow::{Result, bail};
+use lexopt::prelude::*;
+
+use crate::rounds::Plan;
+use crate::subject::Subject;
+
+const USAGE: &str = "\
+idle [--connections N] [--rounds N] [--subject NAME]..
+idle serve SUBJECT
+idle hold SUBJECT ADDRESS [--connections N]
+
+subjects: ours tarpc tonic";
+
+fn main() -> Result<()> {
+    let mut plan = Plan::default();
+    let (mut subjects, mut words) = (Vec::new(), Vec::new());
+    let mut parser = lexopt::Parser::from_env();
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Long("connections") => plan.connections = parser.value()?.parse()?,
+            Long("rounds") => plan.rounds = parser.value()?.parse()?,
+            Long("subject") => subjects.push(parser.value()?.parse::<Subject>()?),
+            Short('h') | Long("help") => {
+                println!("{USAGE}");
+                return Ok(());
+            }
+            Value(word) => words.push(word.string()?),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    if !subjects.is_empty() {
+        plan.subjects = subjects;
+    }
+    // Children inherit it, but `serve` and `hold` can be run by hand as well.
+    descriptors::raise(plan.connections)?;
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    match words[..] {
+        [] => rounds::run(&plan),
+        ["serve", subject] => serve::run(subject.parse()?),
+        ["hold", subject, address] => hold::run(subject.parse()?, address.parse()?, plan.connections),
+        _ => bail!("{USAGE}"),
+    }
+}

@@ -1,0 +1,4 @@
+//! Other frameworks, set up as their own documentation says.
+
+pub mod tarpc;
+pub mod tonic;
