@@ -43,6 +43,7 @@ pub mod planted;
 pub mod server;
 pub mod service;
 pub mod status;
+mod sync;
 
 pub use body::Body;
 pub use call_id::CallId;
