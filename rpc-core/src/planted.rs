@@ -1,7 +1,7 @@
 //! Bugs for the simulation to find, so that one knows that it would.
 //!
-//! Compiled only with `--cfg planted`, which `simulation/.cargo/config.toml` alone sets; and then each waits to be
-//! planted.
+//! Compiled only with `--cfg planted`, which `simulation/.cargo/config.toml` alone sets; and then each
+//! waits to be planted.
 
 use std::cell::Cell;
 
@@ -12,8 +12,8 @@ pub enum Bug {
     LostWakeUp,
     /// A call that was sent is said never to have run when its connection is lost.
     MaybeAsNo,
-    /// The place of a call that was given up is used again before the server's last word on it, which is then taken
-    /// for the new call's.
+    /// The place of a call that was given up is used again before the server's last word on it, which
+    /// is then taken for the new call's.
     ReusedSlot,
     /// The server keeps an answer to itself.
     LostAnswer,

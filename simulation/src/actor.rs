@@ -8,35 +8,26 @@ use std::task::Poll;
 use rpc_client::{Client, ConnectionState, Error, StateWatch};
 use rpc_core::{CancelReason, Context};
 use tokio::time::{Instant, sleep, timeout};
-use tokio_util::sync::CancellationToken;
 
 use crate::journal::{Journal, Outcome};
-use crate::network::Network;
 use crate::script::{Act, Call, GiveUp, Step};
 use crate::service::{Answer, Args};
 use crate::settings::Settings;
+use crate::stage::Stage;
 
-/// What an actor has at hand.
-#[derive(Clone)]
+/// Somebody who makes calls.
 pub struct Actor {
-    /// Of its clients.
-    pub settings: Settings,
-    /// How it gets to the servers.
-    pub network: Arc<Network>,
-    /// Where calls are written down.
-    pub journal: Arc<Journal>,
-    /// Its number, which is also the server that it tries first.
+    /// Where.
+    pub stage: Stage,
+    /// Its number, which also says which server it tries first.
     pub number: usize,
-    /// Where its clients are seen.
-    pub crowd: Arc<Crowd>,
-    /// When it is to close what it has open, and leave.
-    pub closing: CancellationToken,
 }
 
 impl Actor {
     fn client(&self) -> Client {
-        let client = self.settings.client(self.network.dialler(self.number));
-        self.crowd.watch(&client);
+        let Stage { plan, network, crowd, .. } = &self.stage;
+        let client = plan.settings.client(network.dialler(self.number));
+        crowd.watch(&client);
         client
     }
 
@@ -54,15 +45,15 @@ impl Actor {
                     if client.is_closed() {
                         lost.push(std::mem::replace(&mut client, self.client()));
                     }
-                    calls.push(tokio::spawn(make(client.clone(), call, self.journal.clone())));
+                    calls.push(tokio::spawn(make(client.clone(), call, self.stage.journal.clone())));
                 }
                 Act::Close => {
-                    self.journal.note(|| format!("actor {}: closes", self.number));
+                    self.stage.journal.note(|| format!("actor {}: closes", self.number));
                     let client = std::mem::replace(&mut client, self.client());
                     calls.push(tokio::spawn(async move { _ = client.close().await }));
                 }
                 Act::Forget => {
-                    self.journal.note(|| format!("actor {}: forgets", self.number));
+                    self.stage.journal.note(|| format!("actor {}: forgets", self.number));
                     client = self.client();
                 }
                 Act::Ping => {
@@ -71,7 +62,7 @@ impl Actor {
                 }
             }
         }
-        self.closing.cancelled().await;
+        self.stage.closing.cancelled().await;
         lost.push(client);
         for client in lost {
             let _ = client.close().await;

@@ -44,8 +44,9 @@ impl Campaign {
         tally
     }
 
-    /// Runs them in a process for each core, which all call this program with `--worker`. A thread for each would not
-    /// do: tokio numbers the tasks of all threads in one row, and drops those of a host that crashes by their numbers.
+    /// Runs them in a process for each core, which all call this program with `--worker`. A thread for
+    /// each would not do: tokio numbers the tasks of all threads in one row, and drops those of a host
+    /// that crashes by their numbers.
     ///
     /// # Errors
     /// When a process cannot be made, or says something else than its counts.
@@ -57,7 +58,12 @@ impl Campaign {
             let worlds = (self.worlds - core).div_ceil(cores);
             let mut worker = Command::new(std::env::current_exe()?);
             worker.args(["--worker", &cores.to_string()]);
-            worker.args(["--from", &self.from.wrapping_add(core).to_string(), "--seeds", &worlds.to_string()]);
+            worker.args([
+                "--from",
+                &self.from.wrapping_add(core).to_string(),
+                "--seeds",
+                &worlds.to_string(),
+            ]);
             if let Some(time) = self.time {
                 worker.args(["--seconds", &time.as_secs().to_string()]);
             }

@@ -53,8 +53,8 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// Whether messages are lost, which the transport of the simulation never sends again: what is open over that link
-    /// stays so for ever.
+    /// Whether messages are lost, which the transport of the simulation never sends again: what is open
+    /// over that link stays so for ever.
     #[must_use]
     pub fn loses_messages(self) -> bool {
         use Fault::{Partition, PartitionDown, PartitionUp, PowerLoss};
@@ -86,9 +86,10 @@ impl Fault {
 
     fn server(self) -> Option<usize> {
         match self {
-            Fault::Partition(link) | Fault::PartitionUp(link) | Fault::PartitionDown(link) | Fault::Hold(link) => {
-                Some(link.server)
-            }
+            Fault::Partition(link)
+            | Fault::PartitionUp(link)
+            | Fault::PartitionDown(link)
+            | Fault::Hold(link) => Some(link.server),
             Fault::Crash(server) | Fault::PowerLoss(server) | Fault::Drain(server) => Some(server),
             Fault::Slow(_) => None,
         }
@@ -98,8 +99,12 @@ impl Fault {
     pub fn begin(self, sim: &mut Sim<'_>, fleet: &Fleet, clients: usize) {
         match self {
             Fault::Partition(link) => sim.partition(client_name(link.client), server_name(link.server)),
-            Fault::PartitionUp(link) => sim.partition_oneway(client_name(link.client), server_name(link.server)),
-            Fault::PartitionDown(link) => sim.partition_oneway(server_name(link.server), client_name(link.client)),
+            Fault::PartitionUp(link) => {
+                sim.partition_oneway(client_name(link.client), server_name(link.server))
+            }
+            Fault::PartitionDown(link) => {
+                sim.partition_oneway(server_name(link.server), client_name(link.client))
+            }
             Fault::Hold(link) => sim.hold(client_name(link.client), server_name(link.server)),
             Fault::Crash(server) => sim.crash(server_name(server)),
             Fault::PowerLoss(server) => {
@@ -146,13 +151,7 @@ impl fmt::Debug for Spell {
 }
 
 /// Up to `most` faults within `time`, none of which gets in another's way.
-pub fn spells(
-    rng: &mut SmallRng,
-    most: usize,
-    time: Duration,
-    servers: usize,
-    clients: usize,
-) -> Vec<Spell> {
+pub fn spells(rng: &mut SmallRng, most: usize, time: Duration, servers: usize, clients: usize) -> Vec<Spell> {
     let end = time.as_millis() as u64;
     let mut spells: Vec<Spell> = Vec::new();
     for _ in 0..most {

@@ -1,8 +1,9 @@
-//! Client and server, unmodified, in worlds that one number decides: hosts, time, a network with faults, calls.
+//! Client and server, unmodified, in worlds that one number decides: hosts, time, a network with
+//! faults, calls.
 //!
-//! [`plan`] makes a world of a seed, [`world`] lets it happen, [`journal`] writes down what happened to each call at
-//! both ends, and [`oracle`] says whether that may be. [`campaign`] runs many seeds; [`garden`] plants bugs and waits
-//! for the oracle to find them.
+//! [`plan`] makes a world of a seed, [`world`] lets it happen, [`journal`] writes down what happened to
+//! each call at both ends, and [`oracle`] says whether that may be. [`campaign`] runs many seeds;
+//! [`garden`] plants bugs and waits for the oracle to find them.
 
 #![forbid(unsafe_code)]
 
@@ -21,6 +22,7 @@ pub mod plan;
 pub mod script;
 pub mod service;
 pub mod settings;
+pub mod stage;
 pub mod stream;
 pub mod tally;
 pub mod window;

@@ -113,7 +113,9 @@ fn find_planted(options: &Options) -> bool {
     let finds = Bug::ALL.map(|bug| {
         let found = garden::search(bug, options.from, seeds);
         match found {
-            Some(find) => println!("{bug:?}: found in world {} by {:?} (seed {})", find.worlds, find.check, find.seed),
+            Some(find) => {
+                println!("{bug:?}: found in world {} by {:?} (seed {})", find.worlds, find.check, find.seed)
+            }
             None => println!("{bug:?}: NOT FOUND in {seeds} worlds"),
         }
         found.is_some()

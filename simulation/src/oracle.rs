@@ -142,7 +142,8 @@ pub fn judge_instance(at: usize, instance: &Instance, quiet: bool, violations: &
     if let Some((report, running)) = instance.report
         && running > 0
     {
-        let text = format!("instance {at} had ended in good order ({report:?}) with {running} handlers running");
+        let text =
+            format!("instance {at} had ended in good order ({report:?}) with {running} handlers running");
         violations.push(Violation::of(Check::NoOrphans, text));
     }
 }

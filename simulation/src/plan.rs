@@ -71,10 +71,11 @@ impl Plan {
         }
     }
 
-    /// Whether messages are lost in it.
+    /// Whether servers come to know of every client that is gone. Where messages are lost they do
+    /// not: they have no pings yet.
     #[must_use]
-    pub fn loses_messages(&self) -> bool {
-        self.spells.iter().any(|spell| spell.fault.loses_messages())
+    pub fn comes_to_rest(&self) -> bool {
+        !self.spells.iter().any(|spell| spell.fault.loses_messages())
     }
 
     /// All calls, by uid.

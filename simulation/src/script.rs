@@ -219,6 +219,8 @@ fn call(rng: &mut SmallRng, uid: Uid) -> Call {
         timeout,
         give_up,
         idempotent: rng.random_bool(0.2),
-        held: rng.random_bool(0.2).then(|| if rng.random_bool(0.3) { Duration::ZERO } else { millis(rng, 0..60) }),
+        held: rng
+            .random_bool(0.2)
+            .then(|| if rng.random_bool(0.3) { Duration::ZERO } else { millis(rng, 0..60) }),
     }
 }

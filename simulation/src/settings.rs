@@ -99,8 +99,8 @@ impl Settings {
             .lazy_with(dialler, "servers:80")
     }
 
-    /// Within this, a server has noticed that a client is gone which it took for one that has said all: the first Ping
-    /// is answered with a reset, and the second meets it.
+    /// Within this, a server has noticed that a client is gone which it took for one that has said all:
+    /// the first Ping is answered with a reset, and the second meets it.
     #[must_use]
     pub fn longest_silence(&self) -> Duration {
         2 * PING_INTERVAL + self.longest_wait()

@@ -37,7 +37,8 @@ impl Manners {
         let mut often = |share: f64, most: f64| {
             if rng.random_bool(share) { rng.random_range(0.0..most) } else { 0.0 }
         };
-        let (in_pieces, hesitant, slow, frail) = (often(0.4, 0.6), often(0.4, 0.3), often(0.3, 0.2), often(0.3, 0.6));
+        let (in_pieces, hesitant, slow, frail) =
+            (often(0.4, 0.6), often(0.4, 0.3), often(0.3, 0.2), often(0.3, 0.6));
         Self {
             in_pieces,
             hesitant,

@@ -1,7 +1,7 @@
 //! A thread for each future, which is polled once for each wake-up and never without.
 //!
-//! Shuttle's own executor polls a task twice for a wake-up that found it asleep, and so finds no wake-up that is lost
-//! right after another one.
+//! Shuttle's own executor polls a task twice for a wake-up that found it asleep, and so finds no
+//! wake-up that is lost right after another one.
 
 use std::future::Future;
 use std::pin::pin;

@@ -1,7 +1,8 @@
-//! What callers and tasks share, under schedules of shuttle's: the very files of the client and the core, with other
-//! locks.
+//! What callers and tasks share, under schedules of shuttle's: the very files of the client and the
+//! core, with other locks.
 //!
-//! A schedule that never ends (a wake-up was lost) or breaks a promise ends the program, and shuttle prints it.
+//! A schedule that never ends (a wake-up was lost) or breaks a promise ends the program, and shuttle
+//! prints it.
 
 #![forbid(unsafe_code)]
 
@@ -77,7 +78,8 @@ fn options() -> Result<Option<Options>, lexopt::Error> {
 }
 
 fn explore(options: &Options) -> ExitCode {
-    let chosen = SCENARIOS.iter().filter(|(name, _)| options.only.as_deref().is_none_or(|only| only == *name));
+    let chosen =
+        SCENARIOS.iter().filter(|(name, _)| options.only.as_deref().is_none_or(|only| only == *name));
     let chosen: Vec<_> = chosen.collect();
     if chosen.is_empty() {
         eprintln!("no such scenario; there are {:?}", SCENARIOS.map(|(name, _)| name));

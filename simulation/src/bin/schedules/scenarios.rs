@@ -1,4 +1,5 @@
-//! Who does what at once. A scenario ends when all have ended; shuttle reports one in which nobody can go on.
+//! Who does what at once. A scenario ends when all have ended; shuttle reports one in which nobody can
+//! go on.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -217,7 +218,10 @@ fn signalling() {
             let mut key = None;
             let reason = match stays {
                 true => Some(poll_fn(|cx| signal.poll(&mut key, cx)).await),
-                false => poll_fn(|cx| Poll::Ready(signal.poll(&mut key, cx))).await.is_ready().then_some(CancelReason::Ended),
+                false => poll_fn(|cx| Poll::Ready(signal.poll(&mut key, cx)))
+                    .await
+                    .is_ready()
+                    .then_some(CancelReason::Ended),
             };
             signal.forget(key);
             reason.filter(|_| stays)

@@ -2,13 +2,13 @@
 
 use std::time::Instant;
 
+use rpc_core::CallId;
 use rpc_core::frame::Kind;
 use rpc_core::input::Input;
 use rpc_core::limits::Limits;
 use rpc_core::message::{GoAway, GoAwayReason};
 use rpc_core::output::Output;
 use rpc_core::server::{Admission, Calls, Event};
-use rpc_core::CallId;
 use shuttle::rand::{Rng, thread_rng};
 
 pub(crate) struct Server {
