@@ -6,5 +6,6 @@ pub mod counting;
 pub mod floor;
 pub mod measure;
 pub mod ours;
+#[cfg(feature = "peers")]
 pub mod peers;
 pub mod subject;

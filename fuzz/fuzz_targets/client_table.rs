@@ -29,6 +29,7 @@ enum Step {
         waker: bool,
         micros: Option<u64>,
         metadata: bool,
+        deadline: Option<u8>,
     },
     Poll(u8),
     Abandon(u8),
@@ -46,6 +47,7 @@ enum Step {
     Wait {
         millis: u16,
     },
+    Expire,
     Write {
         bytes: u16,
     },
@@ -61,6 +63,9 @@ struct Call {
     waited_for: bool,
     /// Somebody left a waker that was not woken.
     waker: bool,
+    deadline: Option<Instant>,
+    /// Its time was up before it ended: that is what its caller is told.
+    expired: bool,
     ending: Option<Ending>,
 }
 
@@ -118,8 +123,18 @@ impl Table {
     fn step(&mut self, step: Step) -> bool {
         let mut fine = true;
         match step {
-            Step::Open { method, body, shared, waker, micros, metadata } => {
+            Step::Open { method, body, shared, waker, micros, metadata, deadline } => {
                 self.open(method, body, shared, waker, micros, metadata);
+                if let (Some(millis), Some(call)) = (deadline, self.model.get_mut(&self.last))
+                    && call.ending.is_none()
+                    && call.deadline.is_none()
+                    && !call.expired
+                    && call.waited_for
+                {
+                    let deadline = self.now + Duration::from_millis(millis.into());
+                    self.calls.set_deadline(self.last, deadline);
+                    call.deadline = Some(deadline);
+                }
             }
             Step::Poll(which) => {
                 if let Some(id) = self.pick(which, |call| call.waited_for) {
@@ -154,6 +169,7 @@ impl Table {
                 assert!(!self.calls.owes_pong());
             }
             Step::Wait { millis } => self.now += Duration::from_millis(millis.into()),
+            Step::Expire => self.expire(),
             Step::Write { bytes } => self.write(bytes.into()),
             Step::CancelAll => {
                 let mut woken = Vec::new();
@@ -191,7 +207,10 @@ impl Table {
                 assert!(!taken, "the slot of {id} is taken");
                 self.last = id;
                 let end = self.sent + self.out.len() as u64;
-                self.model.insert(id, Call { end, waited_for: true, waker, ending: None });
+                self.model.insert(
+                    id,
+                    Call { end, waited_for: true, waker, deadline: None, expired: false, ending: None },
+                );
             }
             Err(error) => {
                 assert_eq!(self.out.len(), before, "what was not opened leaves no trace");
@@ -210,11 +229,15 @@ impl Table {
         let polled = self.calls.poll(id, Waker::noop(), &mut buffer, &mut replaced);
         let call = self.model.get_mut(&id).expect("was opened");
         let Poll::Ready(outcome) = polled else {
-            assert_eq!(call.ending, None, "{id} has ended");
+            assert!(call.ending.is_none() && !call.expired, "{id} has ended");
             call.waker = true;
             return;
         };
         call.waited_for = false;
+        if call.expired {
+            assert!(matches!(outcome, Outcome::Expired), "{outcome:?} after its time");
+            return;
+        }
         let ending = call.ending.as_ref().unwrap_or_else(|| panic!("{id} has not ended"));
         match (outcome, ending) {
             (Outcome::Response { large, .. }, Ending::Response(expected)) => {
@@ -233,8 +256,30 @@ impl Table {
         let call = self.model.get_mut(&id).expect("was opened");
         assert_eq!(waker.is_some(), std::mem::take(&mut call.waker));
         let cancelled = self.out.len() > before;
-        assert_eq!(cancelled, call.waited_for && call.ending.is_none(), "one Cancel for each open call");
+        let open = call.waited_for && call.ending.is_none() && !call.expired;
+        assert_eq!(cancelled, open, "one Cancel for each open call");
         call.waited_for = false;
+    }
+
+    fn expire(&mut self) {
+        let mut woken = Vec::new();
+        self.calls.expire(self.now, &mut self.out, &mut woken);
+        let mut wakers = 0;
+        for call in self.model.values_mut() {
+            let open = call.ending.is_none() && call.waited_for && !call.expired;
+            if open && call.deadline.is_some_and(|deadline| deadline <= self.now) {
+                call.expired = true;
+                wakers += usize::from(std::mem::take(&mut call.waker));
+            }
+        }
+        assert_eq!(woken.len(), wakers, "each is woken once");
+        let next = self.calls.next_deadline();
+        assert!(next.is_none_or(|next| next > self.now), "what is due has expired");
+        for call in
+            self.model.values().filter(|call| call.ending.is_none() && call.waited_for && !call.expired)
+        {
+            assert!(call.deadline.is_none_or(|deadline| next.is_some_and(|next| next <= deadline)));
+        }
     }
 
     fn receive(&mut self, frame: Frame<'_>) -> bool {

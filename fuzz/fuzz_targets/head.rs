@@ -93,8 +93,12 @@ fn answer(head: &[u8]) {
             check_limits(terms.limits).expect("limits were checked");
         }
         Err(error) => {
-            if let AnswerError::Refused(refused) = &error {
-                assert!(!refused.status().is_success());
+            match &error {
+                AnswerError::Refused(refused) | AnswerError::Proxy { answer: refused, .. } => {
+                    assert!(!refused.status().is_success());
+                }
+                AnswerError::WebPage { status, .. } => assert!(status.is_success()),
+                _ => {}
             }
             let text = error.to_string();
             assert!(!text.contains(char::is_control) && text.len() < 2048, "not fit for a log: {text:?}");

@@ -98,7 +98,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
     }
 
     /// Serves the calls until the connection ends.
-    pub(crate) async fn run(mut self) {
+    pub(crate) async fn run(mut self: Box<Self>) {
         let lost = match (self.serve().await, self.shared.going_away()) {
             // The server had said why.
             (Lost::Eof | Lost::Io(_), Some(go_away)) => Lost::GoingAway(Some(go_away)),

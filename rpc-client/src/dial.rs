@@ -1,22 +1,25 @@
 //! From an address to a connection that speaks frames.
 
+mod addresses;
+mod exchange;
+
 use std::future::Future;
 use std::io;
 use std::time::Duration;
 
 use http::HeaderMap;
 use http::uri::{Authority, PathAndQuery};
-use rpc_core::handshake::{
-    AnswerError, Connect, DEFAULT_PATH, HeadBuffer, Terms, check_first_bytes, parse_answer,
-};
+use rpc_core::handshake::{Connect, DEFAULT_PATH, Terms};
 use rpc_core::input::Input;
 use rpc_core::{Format, Limits};
-use rpc_io::{HeadError, TcpOptions};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use rpc_io::TcpOptions;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::connect_error::ConnectError;
+
+use addresses::dial_first;
 
 /// Makes the byte stream that a connection runs on.
 ///
@@ -28,7 +31,8 @@ pub trait Connector: Send + Sync + 'static {
     /// Opens a stream.
     ///
     /// # Errors
-    /// Whatever keeps it from doing so; reported as [`ConnectError::Dial`].
+    /// Whatever keeps it from doing so; reported as [`ConnectError::ConnectionRefused`],
+    /// [`Unreachable`](ConnectError::Unreachable) or [`Dial`](ConnectError::Dial), by its kind.
     fn connect(&self) -> impl Future<Output = io::Result<Self::Io>> + Send;
 }
 
@@ -66,19 +70,31 @@ pub(crate) struct Dialled<IO> {
     pub(crate) terms: Terms,
 }
 
+/// What the server is asked, ready to be sent.
+struct Request<'a> {
+    address: &'a str,
+    /// Without its query, which may hold a secret: for errors.
+    path: String,
+    head: Vec<u8>,
+    /// What TCP needs of the address, and a connector perhaps does not.
+    missing: Option<&'static str>,
+}
+
 impl DialConfig {
     pub(crate) async fn dial_tcp(&self, address: &str) -> Result<Dialled<TcpStream>, ConnectError> {
         let request = self.request(address)?;
-        let resolve = |source| ConnectError::Resolve { address: address.into(), source };
-        let dial = |source| ConnectError::Dial { address: address.into(), source };
-        let connect = async {
-            let places: Vec<_> = tokio::net::lookup_host(address).await.map_err(resolve)?.collect();
-            let stream = TcpStream::connect(&places[..]).await.map_err(dial)?;
-            self.tcp.apply(&stream).map_err(dial)?;
+        if let Some(missing) = request.missing {
+            return Err(ConnectError::Incomplete { address: address.into(), missing });
+        }
+        let resolve = async { Ok(tokio::net::lookup_host(address).await?.collect()) };
+        let tcp = self.tcp;
+        let connect = |to| async move {
+            let stream = TcpStream::connect(to).await?;
+            tcp.apply(&stream)?;
             Ok(stream)
         };
-        let stream = self.within_dial_timeout(address, connect).await?;
-        self.exchange(stream, address, &request).await
+        let stream = dial_first(address, self.dial_timeout, resolve, connect).await?;
+        self.exchange(stream, request).await
     }
 
     pub(crate) async fn dial_with<C: Connector>(
@@ -87,22 +103,15 @@ impl DialConfig {
         address: &str,
     ) -> Result<Dialled<C::Io>, ConnectError> {
         let request = self.request(address)?;
-        let connect = async {
-            let dial = |source| ConnectError::Dial { address: address.into(), source };
-            connector.connect().await.map_err(dial)
+        let io = match timeout(self.dial_timeout, connector.connect()).await {
+            Ok(Ok(io)) => io,
+            Ok(Err(source)) => return Err(ConnectError::dial(address, source)),
+            Err(_) => {
+                let address = address.into();
+                return Err(ConnectError::DialTimeout { address, after: self.dial_timeout });
+            }
         };
-        let io = self.within_dial_timeout(address, connect).await?;
-        self.exchange(io, address, &request).await
-    }
-
-    async fn within_dial_timeout<IO>(
-        &self,
-        address: &str,
-        dial: impl Future<Output = Result<IO, ConnectError>>,
-    ) -> Result<IO, ConnectError> {
-        timeout(self.dial_timeout, dial).await.unwrap_or_else(|_| {
-            Err(ConnectError::DialTimeout { address: address.into(), after: self.dial_timeout })
-        })
+        self.exchange(io, request).await
     }
 
     /// Sends CONNECT and reads the answer. What comes behind the answer is kept for the frames.
@@ -110,54 +119,20 @@ impl DialConfig {
     where
         IO: AsyncRead + AsyncWrite + Unpin,
     {
-        self.exchange(io, address, &self.request(address)?).await
+        self.exchange(io, self.request(address)?).await
     }
 
-    async fn exchange<IO>(
-        &self,
-        mut io: IO,
-        address: &str,
-        request: &[u8],
-    ) -> Result<Dialled<IO>, ConnectError>
-    where
-        IO: AsyncRead + AsyncWrite + Unpin,
-    {
-        let exchange = async {
-            io.write_all(request).await.map_err(HeadError::Io)?;
-            io.flush().await.map_err(HeadError::Io)?;
-            rpc_io::read_head(&mut io, &mut HeadBuffer::default(), check_first_bytes).await
-        };
-        let address = address.to_owned();
-        let head = match timeout(self.answer_timeout, exchange).await {
-            Ok(Ok(head)) => head,
-            Ok(Err(HeadError::Io(source))) => return Err(ConnectError::Closed { address, source }),
-            Ok(Err(HeadError::TooLarge(large))) => {
-                return Err(ConnectError::Answer { address, source: large.into() });
-            }
-            Ok(Err(HeadError::Refused(source))) => return Err(ConnectError::Answer { address, source }),
-            Err(_) => return Err(ConnectError::AnswerTimeout { address, after: self.answer_timeout }),
-        };
-        match parse_answer(&head.head, &self.formats) {
-            Ok(terms) => {
-                let mut input = Input::new(self.limits.max_frame);
-                input.keep(&head.rest);
-                Ok(Dialled { io, input, terms })
-            }
-            Err(AnswerError::Refused(mut refusal)) => {
-                refusal.read_body(&read_some(&mut io, head.rest).await);
-                Err(ConnectError::Answer { address, source: AnswerError::Refused(refusal) })
-            }
-            Err(source) => Err(ConnectError::Answer { address, source }),
-        }
-    }
-
-    fn request(&self, address: &str) -> Result<Vec<u8>, ConnectError> {
-        let path = self.path.parse::<PathAndQuery>();
-        let path = path.map_err(|source| ConnectError::Path { path: self.path.clone(), source })?;
+    /// Made before anything is dialled, so that settings that cannot work are told at once.
+    fn request<'a>(&self, address: &'a str) -> Result<Request<'a>, ConnectError> {
+        let path = self.path.parse::<PathAndQuery>().map_err(|source| ConnectError::Path {
+            address: address.into(),
+            path: self.path.clone(),
+            source,
+        })?;
         let authority = address.parse::<Authority>();
         let authority =
             authority.map_err(|source| ConnectError::Address { address: address.into(), source })?;
-        let mut request = Vec::new();
+        let mut head = Vec::new();
         let connect = Connect {
             path: &path,
             authority: &authority,
@@ -165,15 +140,13 @@ impl DialConfig {
             limits: self.limits,
             headers: &self.headers,
         };
-        let written = connect.write(&mut request);
+        let written = connect.write(&mut head);
         written.map_err(|source| ConnectError::Settings { address: address.into(), source })?;
-        Ok(request)
+        let missing = match authority.port_u16() {
+            _ if authority.host().is_empty() => Some("host"),
+            None => Some("port"),
+            Some(_) => None,
+        };
+        Ok(Request { address, path: path.path().into(), head, missing })
     }
-}
-
-/// What a refusal says for a person, as far as it comes within a second.
-async fn read_some<IO: AsyncRead + Unpin>(io: &mut IO, mut some: Vec<u8>) -> Vec<u8> {
-    let mut more = io.take(1024);
-    let _ = timeout(Duration::from_secs(1), more.read_to_end(&mut some)).await;
-    some
 }

@@ -35,7 +35,7 @@ pub use {http, rpc_core};
 
 pub use builder::Builder;
 pub use client::Client;
-pub use connect_error::ConnectError;
+pub use connect_error::{Attempt, Attempts, ConnectError};
 pub use dial::Connector;
 pub use error::{CallInfo, Error, Lost};
 pub use interceptor::{Ended, Interceptor, Outgoing};

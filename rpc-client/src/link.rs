@@ -30,7 +30,8 @@ impl Link {
         let shared = Arc::new(Shared::new(terms.limits));
         let (leaving, over) = (CancellationToken::new(), CancellationToken::new());
         let connection = Connection::new((io, input), shared.clone(), ping, &leaving, &over);
-        tokio::spawn(connection.run());
+        // Boxed, because its future would hold it twice.
+        tokio::spawn(Box::new(connection).run());
         Arc::new(Self { shared, format: terms.format, leaving, over })
     }
 }

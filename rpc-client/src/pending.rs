@@ -142,7 +142,9 @@ impl<A: Serialize + Send, R: DeserializeOwned + Send + 'static> Pending<A, R> {
         self.idempotent = idempotent;
         self.metadata = metadata.map_err(|source| Error::Metadata { call: self.info(), source })?;
         self.until = Until::new(timeout.or(self.endpoint.timeout), parent);
-        if let Some(stop) = self.until.already() {
+        if !self.until.is_never()
+            && let Some(stop) = self.until.already()
+        {
             return Err(self.stopped(stop, Executed::No));
         }
         if self.endpoint.interceptors.is_empty() {
@@ -323,6 +325,7 @@ impl<A: Serialize + Send, R: DeserializeOwned + Send + 'static> Future for Pendi
         let mut polled = this.poll_call(cx);
         let sent = matches!(this.state, State::Sent(..));
         if polled.is_pending()
+            && !this.until.is_never()
             && let Poll::Ready(stop) = this.until.poll(sent, cx)
         {
             let executed = if sent { Executed::Maybe } else { Executed::No };

@@ -31,10 +31,15 @@ pub(crate) enum Stop {
 }
 
 impl Until {
+    #[inline]
     pub(crate) fn new(timeout: Option<Duration>, parent: Option<CallContext>) -> Self {
-        if timeout.is_none() && parent.is_none() {
-            return Self::default();
+        match (timeout, parent) {
+            (None, None) => Self::default(),
+            (timeout, parent) => Self::first_of(timeout, parent),
         }
+    }
+
+    fn first_of(timeout: Option<Duration>, parent: Option<CallContext>) -> Self {
         let now = now();
         let own = timeout.and_then(|timeout| now.checked_add(timeout));
         let of_parent = parent.as_ref().and_then(CallContext::deadline);
@@ -44,12 +49,20 @@ impl Until {
         Self { time, parent, sleep: None }
     }
 
+    #[inline]
     pub(crate) fn deadline(&self) -> Option<Instant> {
         self.time.map(|time| time.deadline)
     }
 
+    #[inline]
     pub(crate) fn time_left(&self) -> Option<Duration> {
         self.time.map(|time| time.deadline.saturating_duration_since(now()))
+    }
+
+    /// Whether nothing but its answer ends the call.
+    #[inline]
+    pub(crate) fn is_never(&self) -> bool {
+        self.time.is_none() && self.parent.is_none()
     }
 
     /// Whether the call is over before it was made.

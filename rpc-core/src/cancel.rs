@@ -16,15 +16,18 @@ pub enum CancelReason {
     Disconnected,
     /// The server's grace for a shutdown ended.
     Shutdown,
+    /// The connection reached the age that the server gives one, and the grace after that ended.
+    ConnectionAge,
     /// It was answered; seen only by what outlives the handler.
     Ended,
 }
 
-const REASONS: [CancelReason; 5] = [
+const REASONS: [CancelReason; 6] = [
     CancelReason::Caller,
     CancelReason::Deadline,
     CancelReason::Disconnected,
     CancelReason::Shutdown,
+    CancelReason::ConnectionAge,
     CancelReason::Ended,
 ];
 

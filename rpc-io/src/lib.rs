@@ -10,6 +10,7 @@ mod tcp;
 mod timer;
 
 use std::cell::Cell;
+use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -160,20 +161,25 @@ where
     IO: AsyncRead + Unpin,
 {
     loop {
-        let mut chunk = [0; 2048];
-        let count = std::future::poll_fn(|cx| {
+        let (count, head) = poll_fn(|cx| {
+            // In the poll and not in the future, which lives on in the task.
+            let mut chunk = [0; 2048];
             let mut room = ReadBuf::new(&mut chunk);
             ready!(Pin::new(&mut *io).poll_read(cx, &mut room))?;
-            Poll::Ready(io::Result::Ok(room.filled().len()))
-        });
-        let count = count.await.map_err(HeadError::Io)?;
+            let read = room.filled();
+            let head = buffer
+                .push(read)
+                .map(|whole| whole.map(|WholeHead { head, rest }| Head { head, rest: rest.to_vec() }));
+            Poll::Ready(io::Result::Ok((read.len(), head)))
+        })
+        .await
+        .map_err(HeadError::Io)?;
         if count == 0 {
             return Err(HeadError::Io(io::ErrorKind::UnexpectedEof.into()));
         }
-        let pushed = buffer.push(&chunk[..count]);
         check(buffer.bytes()).map_err(HeadError::Refused)?;
-        if let Some(WholeHead { head, rest }) = pushed.map_err(HeadError::TooLarge)? {
-            return Ok(Head { head, rest: rest.to_vec() });
+        if let Some(head) = head.map_err(HeadError::TooLarge)? {
+            return Ok(head);
         }
     }
 }

@@ -40,3 +40,37 @@ impl TcpOptions {
         Ok(())
     }
 }
+
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    async fn set_on_a_socket(options: TcpOptions) -> (TcpOptions, bool) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        options.apply(&stream).unwrap();
+        let socket = SockRef::from(&stream);
+        let probes = socket.keepalive().unwrap();
+        let set = TcpOptions {
+            keepalive: probes.then(|| socket.tcp_keepalive_time().unwrap()),
+            user_timeout: socket.tcp_user_timeout().unwrap(),
+        };
+        (set, stream.nodelay().unwrap())
+    }
+
+    #[tokio::test]
+    async fn sockets_probe_after_30_s_and_give_up_after_40_by_default() {
+        let (set, nodelay) = set_on_a_socket(TcpOptions::default()).await;
+        let seconds = |seconds| Some(Duration::from_secs(seconds));
+        assert_eq!((set.keepalive, set.user_timeout, nodelay), (seconds(30), seconds(40), true));
+    }
+
+    #[tokio::test]
+    async fn sockets_are_left_to_the_kernel_when_that_is_wished() {
+        let (set, nodelay) = set_on_a_socket(TcpOptions { keepalive: None, user_timeout: None }).await;
+        assert_eq!((set.keepalive, set.user_timeout, nodelay), (None, None, true));
+    }
+}

@@ -1,7 +1,7 @@
 //! The one timer of a connection.
 
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use tokio::time::{Instant as TokioInstant, Sleep, sleep_until};
@@ -14,6 +14,8 @@ use tokio::time::{Instant as TokioInstant, Sleep, sleep_until};
 pub struct Timer {
     sleep: Option<Pin<Box<Sleep>>>,
     set: Option<Instant>,
+    /// Who is woken, once that is settled.
+    waker: Option<Waker>,
 }
 
 impl Timer {
@@ -25,15 +27,24 @@ impl Timer {
         let Some(due) = due else { return Poll::Pending };
         loop {
             if self.set.is_none_or(|set| due < set) {
-                self.set = Some(due);
+                (self.set, self.waker) = (Some(due), None);
                 match &mut self.sleep {
                     Some(sleep) => sleep.as_mut().reset(due.into()),
                     none => *none = Some(Box::pin(sleep_until(due.into()))),
                 }
             }
             let Some(sleep) = &mut self.sleep else { return Poll::Pending };
-            ready!(sleep.as_mut().poll(cx));
-            self.set = None;
+            // A poll settles anew who is woken, which costs more than all else of a turn without a
+            // deadline.
+            let settled = self.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker()));
+            if settled && !sleep.is_elapsed() {
+                return Poll::Pending;
+            }
+            if sleep.as_mut().poll(cx).is_pending() {
+                self.waker = Some(cx.waker().clone());
+                return Poll::Pending;
+            }
+            (self.set, self.waker) = (None, None);
             if due <= now() {
                 return Poll::Ready(());
             }
@@ -50,6 +61,9 @@ pub fn now() -> Instant {
 #[cfg(test)]
 mod tests {
     use std::future::poll_fn;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::task::Wake;
     use std::time::Duration;
 
     use super::*;
@@ -68,6 +82,27 @@ mod tests {
         })
         .await;
         assert_eq!(now() - start, Duration::from_millis(70));
+    }
+
+    #[derive(Default)]
+    struct Woken(AtomicBool);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_wakes_whoever_polled_it_last() {
+        let (mut timer, due) = (Timer::default(), now() + Duration::from_millis(10));
+        let (first, last) = (Arc::new(Woken::default()), Arc::new(Woken::default()));
+        for woken in [&first, &first, &last, &last] {
+            let waker = woken.clone().into();
+            assert!(timer.poll(Some(due), &mut Context::from_waker(&waker)).is_pending());
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        assert!(last.0.load(Ordering::Relaxed) && !first.0.load(Ordering::Relaxed));
     }
 
     #[tokio::test(start_paused = true)]

@@ -3,13 +3,14 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::future::Future;
+use std::hash::{BuildHasher, RandomState};
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
 
 use http::request::Parts;
 use rpc_core::handshake::Refusal;
 use rpc_core::health::{HealthReporter, HealthServer};
+use rpc_core::jitter::Jitter;
 use rpc_core::{Context, Format, Method, Service, Status};
 use rpc_io::TcpOptions;
 use serde::Serialize;
@@ -24,7 +25,10 @@ use crate::serve::Serve;
 use crate::server::Server;
 use crate::state::State;
 
-/// Settings for a [`Server`].
+mod limits;
+
+/// Settings for a [`Server`]. Limits, with what becomes of those who meet them, are listed in
+/// `docs/limits.md`.
 ///
 /// Errors of registration are kept and told by [`build`](Self::build), or by the
 /// [`Serve`] future.
@@ -114,69 +118,16 @@ impl Builder {
         self
     }
 
-    /// The largest request taken, in bytes. Default 4 MiB, at least 64 KiB. A client that sends a
-    /// larger one is disconnected; ours refuses to send it.
-    pub fn max_frame(mut self, bytes: u32) -> Self {
-        self.config.limits.max_frame = bytes;
-        self
-    }
-
-    /// Calls in flight per connection. Default 1,024, from 1 to 65,536. Clients are told and hold
-    /// themselves back; a call beyond is refused as `ResourceExhausted`.
-    pub fn concurrency_limit_per_connection(mut self, calls: u32) -> Self {
-        self.config.limits.max_calls = calls;
-        self
-    }
-
-    /// The time for a request head to arrive whole. Default 10 s; then 408 (Go:
-    /// `ReadHeaderTimeout`).
-    pub fn head_timeout(mut self, timeout: Duration) -> Self {
-        self.config.head_timeout = timeout;
-        self
-    }
-
-    /// The largest request head, in bytes. Default 8 KiB; then 431 (Go: `MaxHeaderBytes`).
-    pub fn max_head(mut self, bytes: usize) -> Self {
-        self.config.max_head = bytes;
-        self
-    }
-
-    /// Connections at a time. Default 10,000; one more gets 503.
-    pub fn max_connections(mut self, connections: usize) -> Self {
-        self.config.max_connections = connections;
-        self
-    }
-
-    /// Memory that the arguments of waiting calls may take, over all connections, in bytes; each
-    /// call counts for 1 KiB more. Default 1 GiB; a call beyond is refused as `ResourceExhausted`.
-    pub fn max_memory(mut self, bytes: usize) -> Self {
-        self.config.max_memory = bytes;
-        self
-    }
-
-    /// Bytes of answers that may wait for a client to take them. Default 1 MiB; above that its
-    /// requests are not read and its handlers not polled. One answer may go beyond it.
-    pub fn output_mark(mut self, bytes: usize) -> Self {
-        self.config.output_mark = bytes.max(1);
-        self
-    }
-
-    /// How long a client may take nothing of what waits for it. Default 10 s; then it is
-    /// disconnected (Go: `WriteTimeout`).
-    pub fn write_timeout(mut self, timeout: Duration) -> Self {
-        self.config.write_timeout = timeout;
-        self
-    }
-
-    /// How long calls in flight may go on when the server shuts down. Default 30 s.
-    pub fn grace(mut self, grace: Duration) -> Self {
-        self.config.grace = grace;
-        self
-    }
-
     /// What is set on accepted TCP sockets.
     pub fn tcp(mut self, tcp: TcpOptions) -> Self {
         self.config.tcp = tcp;
+        self
+    }
+
+    /// What random choices start from: how much a connection's age differs. Default: something random.
+    /// Set it in simulations, which are to do the same when they run again.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.config.seed = Some(seed);
         self
     }
 
@@ -191,8 +142,13 @@ impl Builder {
         }
         rpc_core::handshake::check_limits(config.limits)?;
         config.check()?;
-        let (shutdown, memory) = Default::default();
-        Ok(Server { state: Arc::new(State { config, registry, shutdown, memory, interceptors }) })
+        // The standard library's source of randomness, without a crate for it.
+        let seed = config.seed.unwrap_or_else(|| RandomState::new().hash_one(()));
+        let jitter = Mutex::new(Jitter::new(seed));
+        let (shutdown, room, memory) = Default::default();
+        Ok(Server {
+            state: Arc::new(State { config, registry, shutdown, room, memory, interceptors, jitter }),
+        })
     }
 
     /// Makes the server and serves the connections of `listener`; see [`Serve`].

@@ -2,22 +2,23 @@
 
 use std::future::{Future, poll_fn};
 use std::io;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
-use std::time::{Duration, Instant};
+use std::task::{Context, Poll, Waker, ready};
+use std::time::Instant;
 
 use rpc_core::input::Input;
+use rpc_core::message::GoAwayReason;
 use rpc_core::{CancelReason, Peer, ProtocolError};
+use rpc_io::now;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::Sleep;
 
 use crate::error::ConnectionError;
 use crate::linger::linger;
 use crate::session::Session;
 use crate::shutdown::Phase;
 use crate::state::State;
-use rpc_io::now;
+use crate::timeouts::{Due, Timeouts};
 
 /// Frames taken in one turn before other tasks get theirs.
 const BATCH: usize = 256;
@@ -29,12 +30,11 @@ const FLUSH: usize = 32;
 /// A read counts as a frame for each so many bytes of it, so that a turn is bounded in bytes too.
 const BYTES_PER_FRAME: usize = 4096;
 
-/// A client that has closed its side may be waiting for answers or be gone. Only a write tells, so
-/// it gets a Ping this often.
-const PING_INTERVAL: Duration = Duration::from_secs(30);
-
 /// A larger input buffer is given back while the connection is idle.
 const KEPT_INPUT: usize = 4096;
+
+const ENDING: &str = "the server is shutting down";
+const OLD: &str = "the connection reached its largest age";
 
 pub(crate) struct Connection<IO> {
     io: IO,
@@ -46,13 +46,7 @@ pub(crate) struct Connection<IO> {
     session: Session,
     server: Arc<State>,
     phase: Phase,
-    /// When the next Ping goes to a client that has closed its side.
-    next_ping: Option<Instant>,
-    /// The client has taken nothing since then.
-    stalled: Option<Instant>,
-    /// However slowly the client takes the last answers, the shutdown does not wait longer.
-    last_end: Option<Instant>,
-    timer: Option<(Instant, Pin<Box<Sleep>>)>,
+    timeouts: Timeouts,
 }
 
 enum Turn {
@@ -72,12 +66,9 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
             input,
             reading: true,
             session: Session::new(server.clone(), peer, max_frame),
-            server,
             phase: Phase::Serving,
-            next_ping: None,
-            stalled: None,
-            last_end: None,
-            timer: None,
+            timeouts: Timeouts::new(&server.config, server.connection_age()),
+            server,
         }
     }
 
@@ -87,7 +78,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
     }
 
     /// Serves until the connection ends.
-    pub(crate) async fn run(mut self) -> Result<(), ConnectionError> {
+    pub(crate) async fn run(mut self: Box<Self>) -> Result<(), ConnectionError> {
         // Handlers that are ready must not look as if they were not: this task minds its turns
         // itself.
         tokio::task::coop::unconstrained(self.serve()).await
@@ -148,17 +139,22 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
             }
             let waits = self.session.out.len();
             match rpc_io::poll_send(&mut self.io, cx, &mut self.session.out) {
-                Poll::Ready(Ok(())) => self.stalled = None,
+                Poll::Ready(Ok(())) => self.timeouts.wrote(true),
                 Poll::Ready(Err(error)) => return Poll::Ready(Turn::Failed(ConnectionError::Io(error))),
-                Poll::Pending if self.session.out.len() < waits => self.stalled = Some(now()),
-                Poll::Pending => _ = self.stalled.get_or_insert_with(now),
+                Poll::Pending if self.session.out.len() < waits => self.timeouts.wrote(false),
+                Poll::Pending => self.timeouts.stuck(),
             }
             // Whatever else has come by now came after the GoAway.
             if self.session.is_quiet() && self.session.is_draining() {
                 return Poll::Ready(Turn::Over);
             }
             if taken >= BATCH && self.session.out.len() < mark {
-                return Poll::Ready(Turn::Yield);
+                // There is no end to a client that never stops sending, but there is to its time.
+                let due = self.poll_timer(cx);
+                return Poll::Ready(match due {
+                    Poll::Ready(turn) => turn,
+                    Poll::Pending => Turn::Yield,
+                });
             }
             let stuck = self.session.out.len() >= mark;
             if stuck || below_mark && !self.kept {
@@ -179,13 +175,12 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
     /// Takes up to `most` frames; what that weighed.
     fn poll_frames(&mut self, most: usize, cx: &mut Context<'_>) -> Poll<Result<usize, Turn>> {
         let mark = self.server.config.output_mark;
-        let Self { io, input, session, .. } = self;
+        let Self { io, input, session, timeouts, .. } = self;
         // The same waker for the socket and for handlers that are polled for the first time.
         let mut frames_cx = Context::from_waker(cx.waker());
         // A large frame is read into the input itself.
         let direct = input.direct().map_or(0, |(_, most)| most);
-        let mut take = |input: &mut Input, chunk: &[u8]| {
-            let batch = now();
+        let mut take = |input: &mut Input, chunk: &[u8], batch: Instant| {
             let (mut at, mut count) = (0, 0);
             let weight = 1 + chunk.len().max(direct) / BYTES_PER_FRAME;
             let more = loop {
@@ -203,15 +198,20 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
             Ok((weight.max(count), more))
         };
         let taken = if self.kept {
-            take(input, &[])
+            take(input, &[], now())
         } else if !self.reading {
             return Poll::Pending;
         } else {
-            match std::task::ready!(rpc_io::poll_receive(io, cx, input, take)) {
+            let take = |input: &mut Input, chunk: &[u8]| {
+                let batch = now();
+                timeouts.heard(batch);
+                take(input, chunk, batch)
+            };
+            match ready!(rpc_io::poll_receive(io, cx, input, take)) {
                 Ok(Some(taken)) => taken,
                 Ok(None) => {
                     self.reading = false;
-                    self.next_ping = Some(now() + PING_INTERVAL);
+                    self.timeouts.closed(&self.server.config);
                     return Poll::Pending;
                 }
                 Err(error) => return Poll::Ready(Err(Turn::Failed(ConnectionError::Io(error)))),
@@ -227,52 +227,40 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
     }
 
     fn follow_phase(&mut self) {
-        let phase = self.server.shutdown.phase();
+        let (server, own) = (self.server.shutdown.phase(), self.timeouts.phase());
+        let phase = server.max(own);
         if phase == self.phase {
             return;
         }
         self.phase = phase;
-        self.session.drain();
+        let (reason, message, cancel) = match own > server {
+            true => (GoAwayReason::ConnectionAge, OLD, CancelReason::ConnectionAge),
+            false => (GoAwayReason::Shutdown, ENDING, CancelReason::Shutdown),
+        };
+        self.session.drain(reason, message);
         if phase == Phase::Cancelling {
-            self.session.cancel_all(CancelReason::Shutdown);
-            self.last_end = now().checked_add(self.server.config.write_timeout);
+            self.session.cancel_all(cancel);
+            self.timeouts.end(&self.server.config);
         }
     }
 
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<Turn> {
+        let Self { server, session, timeouts, .. } = self;
         loop {
-            let write_timeout = self.server.config.write_timeout;
-            let stall_end = self.stalled.and_then(|since| since.checked_add(write_timeout));
-            let last_end = self.last_end.filter(|_| !self.session.out.is_empty());
-            let write_end = stall_end.into_iter().chain(last_end).min();
-            let due = [write_end, self.next_ping, self.session.next_deadline()];
-            let Some(next) = due.into_iter().flatten().min() else {
-                self.timer = None;
-                return Poll::Pending;
-            };
-            let sleep = match &mut self.timer {
-                Some((at, sleep)) if *at == next => sleep,
-                timer => {
-                    let sleep = Box::pin(tokio::time::sleep_until(next.into()));
-                    &mut timer.insert((next, sleep)).1
+            let due = timeouts.poll(&server.config, session.out.len(), session.next_deadline(), cx);
+            match ready!(due) {
+                // What they gave up is answered in the next turn, which its waker brings about.
+                Due::Deadlines(now) => session.expire(now),
+                Due::Phase => return Poll::Ready(Turn::Yield),
+                Due::Ping => {
+                    // To a client that has closed its side, what waits already asks as much.
+                    if self.reading || session.out.is_empty() {
+                        session.ping();
+                    }
+                    return Poll::Ready(Turn::Yield);
                 }
-            };
-            std::task::ready!(sleep.as_mut().poll(cx));
-            if write_end == Some(next) {
-                let waits = self.session.out.len();
-                let text =
-                    format!("the client did not take {waits} bytes of answers within {write_timeout:?}");
-                let timed_out = io::Error::new(io::ErrorKind::TimedOut, text);
-                return Poll::Ready(Turn::Failed(ConnectionError::Io(timed_out)));
+                Due::Failure(error) => return Poll::Ready(Turn::Failed(error)),
             }
-            self.timer = None;
-            if self.next_ping == Some(next) {
-                self.next_ping = Some(next + PING_INTERVAL);
-                self.session.ping();
-                return Poll::Ready(Turn::Yield);
-            }
-            self.session.expire(next.max(now()));
-            // What it gave up is answered in the next turn, which its waker brings about.
         }
     }
 }

@@ -23,7 +23,7 @@ pub(crate) fn page(server: &State, parts: &Parts) -> Result<Response<Vec<u8>>, R
         let refusal = Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "405 must GET");
         return Err(refusal.with_header(ALLOW, HeaderValue::from_static("GET, HEAD")));
     }
-    let connections = server.shutdown.open.load(std::sync::atomic::Ordering::Relaxed);
+    let connections = server.room.open();
     let page = Page { connections, methods: server.registry.stats() };
     let asks_json = parts.uri.query().is_some_and(|query| query.split('&').any(|pair| pair == "format=json"));
     let (kind, body) = if asks_json {

@@ -3,7 +3,6 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use http::Method;
 use http::request::Parts;
@@ -18,12 +17,27 @@ use tokio::time::timeout;
 use crate::connection::Connection;
 use crate::error::ConnectionError;
 use crate::linger::linger;
+use crate::room::{Place, Refused};
 use crate::state::State;
 
 /// Where one connection comes in.
 pub(crate) struct Door {
     server: Arc<State>,
     from: Option<SocketAddr>,
+}
+
+/// A connection that was let in. What the HTTP phase took is freed by now.
+pub(crate) struct Entered<IO> {
+    connection: Box<Connection<IO>>,
+    place: Place,
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin> Entered<IO> {
+    /// Serves it until it ends.
+    pub(crate) async fn serve(self) -> Result<(), ConnectionError> {
+        let _place = self.place;
+        self.connection.run().await
+    }
 }
 
 /// What a head is answered with, other than by hijacking.
@@ -39,56 +53,81 @@ impl From<Refusal> for Answer {
     }
 }
 
+/// Why there is no request.
+enum NoRequest {
+    /// A probe that connects and goes away has asked for nothing.
+    Probe,
+    Failed(io::Error),
+    Refused(Refusal),
+}
+
+impl From<Refusal> for NoRequest {
+    fn from(refusal: Refusal) -> Self {
+        NoRequest::Refused(refusal)
+    }
+}
+
 impl Door {
     pub(crate) fn new(server: Arc<State>, from: Option<SocketAddr>) -> Self {
         Self { server, from }
     }
 
-    /// Answers the request head; the right one opens a connection, which this then serves.
-    pub(crate) async fn enter<IO>(self, mut io: IO) -> Result<(), ConnectionError>
+    /// Answers the request head; the right one lets the connection in.
+    pub(crate) async fn enter<IO>(self, mut io: IO) -> Result<Option<Entered<IO>>, ConnectionError>
     where
         IO: AsyncRead + AsyncWrite + Send + Unpin,
     {
-        let config = &self.server.config;
-        let Some(_open) = Open::new(&self.server, config.max_connections) else {
-            let refusal = Refusal::service_unavailable("too many connections");
-            return answer(&mut io, refusal.into(), false).await;
-        };
-        let mut buffer = HeadBuffer::new(config.max_head);
-        let read = rpc_io::read_head(&mut io, &mut buffer, |_| Ok::<_, Refusal>(()));
-        let read = timeout(config.head_timeout, read);
-        let read = self.server.shutdown.drain.run_until_cancelled(read).await;
-        let Head { head, rest } = match read.unwrap_or(Ok(Err(HeadError::Refused(shutting_down())))) {
-            Ok(Ok(head)) => head,
-            // A probe that connects and goes away has asked for nothing.
-            Ok(Err(HeadError::Io(error))) => match error.kind() {
-                io::ErrorKind::UnexpectedEof if buffer.is_empty() => return Ok(()),
-                _ => return Err(ConnectionError::Io(error)),
-            },
-            Ok(Err(HeadError::TooLarge(large))) => return answer(&mut io, large_refusal(large), false).await,
-            Ok(Err(HeadError::Refused(refusal))) => return answer(&mut io, refusal.into(), false).await,
-            Err(_) => {
-                let refusal = Refusal::request_timeout("the request head did not arrive in time");
+        let place = match Place::take(&self.server, self.from) {
+            Ok(place) => place,
+            Err(why) => {
+                let refusal = Refusal::service_unavailable(why);
+                let Some(_told) = Refused::new(&self.server) else {
+                    return Err(ConnectionError::Refused(refusal));
+                };
                 return answer(&mut io, refusal.into(), false).await;
             }
         };
-        let parts = match parse_request(&head) {
-            Ok(parts) => parts,
-            Err(refusal) => return answer(&mut io, refusal.into(), false).await,
+        let (parts, rest) = match self.read_request(&mut io).await {
+            Ok(request) => request,
+            Err(NoRequest::Probe) => return Ok(None),
+            Err(NoRequest::Failed(error)) => return Err(ConnectionError::Io(error)),
+            Err(NoRequest::Refused(refusal)) => return answer(&mut io, refusal.into(), false).await,
         };
-        match self.admit(&parts) {
-            Ok(terms) => {
-                let peer = Peer::new(self.from, parts.headers, terms.format);
-                let mut input = Input::new(config.limits.max_frame);
-                input.keep(&rest);
-                let mut acceptance = Vec::new();
-                write_acceptance(terms.format, config.limits, &mut acceptance);
-                let server = self.server.clone();
-                let mut connection = Connection::new(io, input, server, peer, terms.limits.max_frame);
-                connection.accept(&acceptance);
-                connection.run().await
-            }
-            Err(refused) => answer(&mut io, refused, parts.method == Method::HEAD).await,
+        let terms = match self.admit(&parts) {
+            Ok(terms) => terms,
+            Err(refused) => return answer(&mut io, refused, parts.method == Method::HEAD).await,
+        };
+        let config = &self.server.config;
+        let peer = Peer::new(self.from, parts.headers, terms.format);
+        let mut input = Input::new(config.limits.max_frame);
+        input.keep(&rest);
+        let mut acceptance = Vec::new();
+        write_acceptance(terms.format, config.limits, &mut acceptance);
+        let server = self.server.clone();
+        let mut connection = Box::new(Connection::new(io, input, server, peer, terms.limits.max_frame));
+        connection.accept(&acceptance);
+        Ok(Some(Entered { connection, place }))
+    }
+
+    /// The request, and what came behind it.
+    async fn read_request<IO>(&self, io: &mut IO) -> Result<(Parts, Vec<u8>), NoRequest>
+    where
+        IO: AsyncRead + Unpin,
+    {
+        let config = &self.server.config;
+        let mut buffer = HeadBuffer::new(config.max_head);
+        let read = rpc_io::read_head(io, &mut buffer, |_| Ok::<_, Refusal>(()));
+        let read = timeout(config.head_timeout, read);
+        let read = self.server.shutdown.drain.run_until_cancelled(read).await;
+        let late = |_| Refusal::request_timeout("the request head did not arrive in time");
+        match read.ok_or_else(shutting_down)?.map_err(late)? {
+            Ok(Head { head, rest }) => Ok((parse_request(&head)?, rest)),
+            Err(HeadError::Io(error)) => Err(match error.kind() {
+                io::ErrorKind::UnexpectedEof if buffer.is_empty() => NoRequest::Probe,
+                _ => NoRequest::Failed(error),
+            }),
+            Err(HeadError::TooLarge(large)) => Err(NoRequest::Refused(large.into())),
+            Err(HeadError::Refused(refusal)) => Err(refusal.into()),
         }
     }
 
@@ -107,32 +146,12 @@ impl Door {
     }
 }
 
-/// A connection that counts. One that is refused for lack of room does not, while it is told so.
-struct Open(Arc<State>);
-
-impl Open {
-    fn new(server: &Arc<State>, most: usize) -> Option<Self> {
-        let more = |open: usize| (open < most).then_some(open + 1);
-        let counted = server.shutdown.open.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
-        counted.is_ok().then(|| Self(server.clone()))
-    }
-}
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        self.0.shutdown.open.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
 fn shutting_down() -> Refusal {
     Refusal::service_unavailable("the server is shutting down")
 }
 
-fn large_refusal(large: rpc_core::handshake::HeadTooLarge) -> Answer {
-    Answer::Refusal(large.into())
-}
-
-async fn answer<IO>(io: &mut IO, answer: Answer, head_only: bool) -> Result<(), ConnectionError>
+/// Answers one who is not let in.
+async fn answer<IO, T>(io: &mut IO, answer: Answer, head_only: bool) -> Result<Option<T>, ConnectionError>
 where
     IO: AsyncRead + AsyncWrite + Unpin,
 {
@@ -146,7 +165,7 @@ where
         #[cfg(feature = "debug-page")]
         Answer::Page(page) => {
             rpc_core::handshake::write_response(&page, head_only, &mut bytes);
-            Ok(())
+            Ok(None)
         }
     };
     let mut out = Output::default();

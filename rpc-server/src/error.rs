@@ -1,6 +1,7 @@
 //! How making a server, and serving a connection, fail.
 
 use std::io;
+use std::time::Duration;
 
 use rpc_core::ProtocolError;
 use rpc_core::handshake::Refusal;
@@ -58,12 +59,18 @@ pub enum BuildError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectionError {
-    /// It was refused; the client was told so.
+    /// It was refused; the client was told so, unless too many others were being told at that time.
     #[error("refused: {0}")]
     Refused(Refusal),
     /// The transport failed, or the peer went away inside its request head.
     #[error("the connection failed: {0}")]
     Io(#[source] io::Error),
+    /// The client said nothing for the ping interval, and nothing after it was asked either.
+    #[error("the client did not answer a Ping within {after:?}")]
+    Unresponsive {
+        /// How long it was waited for; see [`ping_timeout`](crate::Builder::ping_timeout).
+        after: Duration,
+    },
     /// The client broke the protocol; it was told so.
     #[error("the client broke the protocol: {0}")]
     Protocol(#[source] ProtocolError),

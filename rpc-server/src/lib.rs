@@ -25,14 +25,17 @@ mod debug;
 mod door;
 mod error;
 mod interceptor;
+mod lifetime;
 mod linger;
 mod listener;
 mod registry;
+mod room;
 mod serve;
 mod server;
 mod session;
 mod shutdown;
 mod state;
+mod timeouts;
 mod waiting;
 
 pub use builder::Builder;

@@ -6,6 +6,7 @@ use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tracing::{debug, warn};
 
 use crate::error::{BuildError, ConnectionError};
@@ -91,11 +92,12 @@ async fn accept_until<L: Listener>(server: &Server, listener: &mut L, signal: im
                     debug!(%error, "socket options were not set");
                 }
                 let connection = server.serve_from(io, from);
-                tokio::spawn(async move {
-                    if let Err(error) = connection.await {
+                // An async block would hold the future twice: as what it was given and as what it awaits.
+                tokio::spawn(connection.map(move |ended| {
+                    if let Err(error) = ended {
                         report(&error, from);
                     }
-                });
+                }));
             }
             Some(Err(error)) => {
                 if concerns_one_connection(&error) {

@@ -4,7 +4,6 @@ use std::fmt;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -63,7 +62,11 @@ impl Server {
         let door = Door::new(self.state.clone(), from);
         async move {
             let _tracked = tracked;
-            door.enter(io).await
+            // Boxed, so that nothing of it is left in the connection's task.
+            match Box::pin(door.enter(io)).await? {
+                Some(entered) => entered.serve().await,
+                None => Ok(()),
+            }
         }
     }
 
@@ -73,7 +76,7 @@ impl Server {
     /// # Cancel safety
     /// Once polled, the shutdown goes on when the future is dropped, without its grace's end.
     pub async fn shutdown(&self, grace: Duration) -> Report {
-        self.state.shutdown.run(grace).await
+        self.state.shutdown.run(grace, self.connections()).await
     }
 
     /// What was counted of every method, by service and name.
@@ -85,7 +88,7 @@ impl Server {
     /// Connections that are open now.
     #[must_use]
     pub fn connections(&self) -> usize {
-        self.state.shutdown.open.load(Ordering::Relaxed)
+        self.state.room.open()
     }
 }
 

@@ -1,6 +1,6 @@
 //! The calls of one connection: from a request's frame to its terminal frame. No socket in here.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context as TaskContext, Poll};
@@ -14,6 +14,7 @@ use rpc_core::message::{GoAway, GoAwayReason, Method};
 use rpc_core::output::Output;
 use rpc_core::server::{Admission, Calls, Event, Request};
 use rpc_core::{CallId, CancelReason, Context, Executed, Execution, Metadata, Peer, ProtocolError, Status};
+use rpc_io::now;
 use tracing::Span;
 
 use crate::registry::{Entry, SLOW};
@@ -33,9 +34,10 @@ pub(crate) struct Session {
     calls: Calls,
     /// By method index; index 1 is the first.
     routes: Vec<Route>,
-    waiting: FuturesUnordered<Waiting>,
-    /// Of the calls in `waiting`.
-    contexts: HashMap<CallId, Context>,
+    /// Made for the first call that waits: an idle connection is not to hold 300 bytes for none.
+    waiting: Option<FuturesUnordered<Waiting>>,
+    /// Of the calls in `waiting`; in order, so that they are given up in the same one each time.
+    contexts: BTreeMap<CallId, Context>,
     deadlines: BTreeSet<(Instant, CallId)>,
     pub(crate) out: Output,
     /// The largest frame the client takes.
@@ -57,8 +59,8 @@ impl Session {
             server,
             peer: Arc::new(peer),
             routes: Vec::new(),
-            waiting: FuturesUnordered::new(),
-            contexts: HashMap::new(),
+            waiting: None,
+            contexts: BTreeMap::new(),
             deadlines: BTreeSet::new(),
             out: Output::default(),
             limit,
@@ -173,11 +175,8 @@ impl Session {
         if let Some(deadline) = deadline {
             self.deadlines.insert((deadline, id));
         }
-        if self.server.shutdown.phase() == Phase::Cancelling {
-            context.cancel(CancelReason::Shutdown);
-        }
         self.contexts.insert(id, context);
-        self.waiting.push(waiting);
+        self.waiting.get_or_insert_default().push(waiting);
     }
 
     #[inline]
@@ -192,16 +191,17 @@ impl Session {
             return span.in_scope(|| lane.poll(cx));
         }
         self.suspects -= 1;
-        let before = Instant::now();
+        let before = now();
         let polled = span.in_scope(|| lane.poll(cx));
-        entry.note_time(before.elapsed());
+        entry.note_time(now() - before);
         polled
     }
 
     /// The batch that began at `since` is over. One clock read per batch finds those that hold up
-    /// their neighbours.
+    /// their neighbours. It is the runtime's clock: were it the machine's, a simulation would not
+    /// replay on a busy one.
     pub(crate) fn end_batch(&mut self, since: Instant) {
-        if since.elapsed() > SLOW {
+        if now() - since > SLOW {
             self.suspects = SUSPECTS;
         }
         self.calls.answer_ping(&mut self.out);
@@ -209,8 +209,10 @@ impl Session {
 
     /// Answers the calls that have ended, until `mark` bytes of output wait.
     pub(crate) fn poll_waiting(&mut self, mark: usize, cx: &mut TaskContext<'_>) {
-        while !self.waiting.is_empty() && self.out.len() < mark {
-            let Poll::Ready(Some(done)) = self.waiting.poll_next_unpin(cx) else { return };
+        while let Some(waiting) = self.waiting.as_mut().filter(|waiting| !waiting.is_empty())
+            && self.out.len() < mark
+        {
+            let Poll::Ready(Some(done)) = waiting.poll_next_unpin(cx) else { return };
             self.answer(done);
         }
     }
@@ -232,7 +234,9 @@ impl Session {
         self.calls.end();
         if self.server.shutdown.phase() >= Phase::Draining {
             match record.context.cancel_reason() {
-                Some(CancelReason::Shutdown) => self.server.shutdown.count_cancelled(),
+                Some(CancelReason::Shutdown | CancelReason::ConnectionAge) => {
+                    self.server.shutdown.count_cancelled()
+                }
                 _ => self.server.shutdown.count_finished(),
             }
         }
@@ -259,14 +263,13 @@ impl Session {
 
     /// Drops the handlers: their answers are not wanted any more.
     pub(crate) fn abandon(&mut self) {
-        self.waiting.clear();
+        self.waiting = None;
     }
 
     /// Tells the client to make no new calls.
-    pub(crate) fn drain(&mut self) {
+    pub(crate) fn drain(&mut self, reason: GoAwayReason, message: &str) {
         if !self.calls.is_going_away() {
-            let message = "the server is shutting down".into();
-            self.calls.go_away(&GoAway { reason: GoAwayReason::Shutdown, message }, &mut self.out);
+            self.calls.go_away(&GoAway { reason, message: message.into() }, &mut self.out);
         }
     }
 

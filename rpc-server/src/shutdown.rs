@@ -1,6 +1,6 @@
 //! Ending in good order: drain, then cancel.
 
-use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -37,7 +37,6 @@ pub(crate) struct Shutdown {
     pub(crate) drain: CancellationToken,
     pub(crate) cancel: CancellationToken,
     pub(crate) connections: TaskTracker,
-    pub(crate) open: AtomicUsize,
     finished: AtomicU64,
     cancelled: AtomicU64,
 }
@@ -60,8 +59,8 @@ impl Shutdown {
     }
 
     /// Drains for up to `grace`, then cancels what is left, and waits until all is gone.
-    pub(crate) async fn run(&self, grace: Duration) -> Report {
-        let connections = self.open.load(Ordering::Relaxed);
+    /// `connections` are open now.
+    pub(crate) async fn run(&self, grace: Duration, connections: usize) -> Report {
         self.enter(Phase::Draining);
         self.drain.cancel();
         self.connections.close();

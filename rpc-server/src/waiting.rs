@@ -6,11 +6,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context as TaskContext, Poll, ready};
-use std::time::Instant;
 
 use rpc_core::context::Cancelled;
 use rpc_core::lane::Running;
 use rpc_core::{CancelReason, Context, Execution, Status};
+use rpc_io::now;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tokio_util::task::task_tracker::TaskTrackerToken;
@@ -118,9 +118,9 @@ impl Waiting {
         let polled = match &mut self.work {
             Work::Inline(running) => match (self.given_up, &self.record) {
                 (None, Some(record)) => {
-                    let before = Instant::now();
+                    let before = now();
                     let polled = record.span.in_scope(|| running.poll(cx)).map(|()| None);
-                    record.entry.note_time(before.elapsed());
+                    record.entry.note_time(now() - before);
                     polled
                 }
                 _ => Poll::Ready(None),
@@ -176,6 +176,9 @@ fn status_of(reason: CancelReason) -> Status {
     match reason {
         CancelReason::Deadline => Status::deadline_exceeded("the call's deadline passed"),
         CancelReason::Shutdown => Status::unavailable("the server shut down before the call ended"),
+        CancelReason::ConnectionAge => {
+            Status::unavailable("the connection reached its largest age before the call ended")
+        }
         _ => Status::cancelled("the caller gave the call up"),
     }
 }

@@ -53,14 +53,6 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// Whether messages are lost, which the transport of the simulation never sends again: what is open
-    /// over that link stays so for ever.
-    #[must_use]
-    pub fn loses_messages(self) -> bool {
-        use Fault::{Partition, PartitionDown, PartitionUp, PowerLoss};
-        matches!(self, Partition(_) | PartitionUp(_) | PartitionDown(_) | PowerLoss(_))
-    }
-
     /// What it is counted as.
     #[must_use]
     pub fn name(self) -> &'static str {

@@ -125,8 +125,8 @@ fn may_answer(method: Method) -> bool {
     matches!(method, Method::Fast | Method::Wait | Method::Spawned)
 }
 
-/// Judges one server process when all is over. `quiet`: nothing can run there any more.
-pub fn judge_instance(at: usize, instance: &Instance, quiet: bool, violations: &mut Vec<Violation>) {
+/// Judges one server process when all is over.
+pub fn judge_instance(at: usize, instance: &Instance, violations: &mut Vec<Violation>) {
     for counts in instance.counts.stats() {
         let method = Method::ALL.into_iter().find(|method| method.name() == counts.method);
         let begun = method.map_or(0, |method| instance.begun[method as usize]);
@@ -134,7 +134,7 @@ pub fn judge_instance(at: usize, instance: &Instance, quiet: bool, violations: &
             let text = format!("instance {at} counted {} calls of {begun}: {counts:?}", counts.calls);
             violations.push(Violation::of(Check::Counts, text));
         }
-        if quiet && counts.in_flight != 0 {
+        if counts.in_flight != 0 {
             let text = format!("instance {at} counts calls in flight: {counts:?}");
             violations.push(Violation::of(Check::Counts, text));
         }

@@ -71,13 +71,6 @@ impl Plan {
         }
     }
 
-    /// Whether servers come to know of every client that is gone. Where messages are lost they do
-    /// not: they have no pings yet.
-    #[must_use]
-    pub fn comes_to_rest(&self) -> bool {
-        !self.spells.iter().any(|spell| spell.fault.loses_messages())
-    }
-
     /// All calls, by uid.
     #[must_use]
     pub fn calls(&self) -> Vec<Call> {

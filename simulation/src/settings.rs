@@ -11,9 +11,6 @@ use crate::network::Dialler;
 use crate::script::millis;
 use crate::service::Work;
 
-/// The server's own, for clients that have closed their side.
-const PING_INTERVAL: Duration = Duration::from_secs(30);
-
 /// What is set of client and server in a world.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -45,6 +42,14 @@ pub struct Settings {
     pub write_timeout: Duration,
     /// Of each server: how long calls may go on when it ends.
     pub grace: Duration,
+    /// Of each server: how long a client may say nothing.
+    pub idle: Duration,
+    /// Of each server: how long it may take to answer then.
+    pub answer: Duration,
+    /// Of each server: how old a connection may get.
+    pub age: Option<Duration>,
+    /// Of each server: connections from one host.
+    pub per_address: usize,
 }
 
 impl Settings {
@@ -65,6 +70,11 @@ impl Settings {
             head_timeout: millis(rng, 100..400),
             write_timeout: millis(rng, 300..600),
             grace: millis(rng, 1..300),
+            // Less than a second it does not take.
+            idle: millis(rng, 1000..1400),
+            answer: millis(rng, 50..300),
+            age: rng.random_bool(0.25).then(|| millis(rng, 100..800)),
+            per_address: if rng.random_bool(0.15) { rng.random_range(3..6) } else { 100 },
         }
     }
 
@@ -73,7 +83,7 @@ impl Settings {
     /// # Errors
     /// When the settings are none.
     pub fn server(&self, work: &Work) -> Result<Server, rpc_server::BuildError> {
-        Server::builder()
+        let server = Server::builder()
             .register(work.service())
             .concurrency_limit_per_connection(self.concurrency)
             .output_mark(self.output_mark)
@@ -81,7 +91,14 @@ impl Settings {
             .head_timeout(self.head_timeout)
             .write_timeout(self.write_timeout)
             .grace(self.grace)
-            .build()
+            .ping_interval(self.idle)
+            .ping_timeout(self.answer)
+            .max_connections_per_address(self.per_address)
+            .seed(self.seed);
+        match self.age {
+            Some(age) => server.max_connection_age(age).build(),
+            None => server.build(),
+        }
     }
 
     /// A client that connects through `dialler` at its first call.
@@ -103,7 +120,7 @@ impl Settings {
     /// the first Ping is answered with a reset, and the second meets it.
     #[must_use]
     pub fn longest_silence(&self) -> Duration {
-        2 * PING_INTERVAL + self.longest_wait()
+        2 * self.idle + self.answer + self.longest_wait()
     }
 
     /// Within this, every call has ended, once nothing is in its way.

@@ -119,8 +119,7 @@ impl<'a> World<'a> {
         // A request that is still on its way must not run after its call was said not to have.
         let late = 2 * self.plan.latency.1 + Duration::from_millis(20);
         self.within(late, |_| false);
-        let at_rest = self.plan.comes_to_rest();
-        if at_rest && all_ended && !self.within(silence, Self::is_quiet) {
+        if all_ended && !self.within(silence, Self::is_quiet) {
             violations.extend(self.unrest("while the clients are connected"));
         }
         closing.cancel();
@@ -128,14 +127,14 @@ impl<'a> World<'a> {
             let text = format!("clients are not closed; calls {:?}", self.open_calls());
             violations.push(Violation::of(Check::EndsInTime, text));
         }
-        if at_rest && !self.within(silence, |world| world.is_quiet() && network.open() == 0) {
+        if !self.within(silence, |world| world.is_quiet() && network.open() == 0) {
             violations.extend(self.unrest("after the clients were closed"));
         }
         for (call, record) in calls.iter().zip(&journal.records()) {
             judge_call(call, record, violations);
         }
         for (at, instance) in fleet.instances().iter().enumerate() {
-            judge_instance(at, instance, at_rest, violations);
+            judge_instance(at, instance, violations);
         }
     }
 

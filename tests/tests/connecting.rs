@@ -5,15 +5,13 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use futures_util::future::join_all;
-use rpc_client::{Client, ConnectError, Connector, Error};
+use rpc_client::{Client, Connector, Error};
 use rpc_core::Executed;
-use rpc_core::handshake::AnswerError;
 use rpc_server::Server;
 use tests::{Args, Gate, Raw, arith, eventually, join, listen, pipe, read_head, within};
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::io::{AsyncReadExt, DuplexStream};
 
 const SEVEN_AND_EIGHT: Args = Args { a: 7, b: 8 };
 
@@ -86,37 +84,6 @@ async fn a_lazy_client_that_was_closed_does_not_dial() {
     let error = multiply(&client).await.unwrap_err();
     assert!(matches!(error, Error::Shutdown { executed: Executed::No, .. }), "{error:?}");
     assert_eq!(dials.load(Ordering::Relaxed), 0);
-}
-
-#[tokio::test]
-async fn an_address_where_nobody_listens_is_named() {
-    let address = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    let error = within(Client::connect(address.to_string())).await.unwrap_err();
-    assert!(matches!(error, ConnectError::Dial { .. }), "{error:?}");
-    assert!(error.to_string().starts_with(&format!("cannot connect to {address}: ")), "{error}");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_server_that_answers_nothing_fails_the_connection_in_time() {
-    let (near, far) = tokio::io::duplex(1024);
-    let error =
-        within(Client::builder().answer_timeout(Duration::from_secs(1)).over(near)).await.unwrap_err();
-    assert!(matches!(error, ConnectError::AnswerTimeout { .. }), "{error:?}");
-    drop(far);
-}
-
-#[tokio::test]
-async fn an_answer_in_another_protocol_is_told_without_waiting_for_its_end() {
-    for (answer, tls) in [(&b"SSH-2.0-OpenSSH_9.7\r\n"[..], false), (&[0x15, 3, 1, 0, 2, 2, 22], true)] {
-        let (near, mut far) = tokio::io::duplex(1024);
-        far.write_all(answer).await.unwrap();
-        let error = within(Client::new(near)).await.unwrap_err();
-        match error {
-            ConnectError::Answer { source: AnswerError::Tls, .. } if tls => {}
-            ConnectError::Answer { source: AnswerError::NotHttp(_), .. } if !tls => {}
-            other => panic!("{other:?}"),
-        }
-    }
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 use rpc_client::{Client, ConnectError};
-use rpc_core::handshake::{AnswerError, Refusal};
+use rpc_core::handshake::Refusal;
 use rpc_server::{Builder, Server};
 use tests::{Args, Frame, Gate, Raw, arith, decoded, encoded, eventually, listen, pipe, read_head, within};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -164,7 +164,7 @@ async fn one_connection_too_many_is_answered_with_503_until_another_ends() {
 
 fn refusal(error: ConnectError) -> Refusal {
     match error {
-        ConnectError::Answer { source: AnswerError::Refused(refusal), .. } => refusal,
+        ConnectError::Refused { source, .. } => source,
         other => panic!("{other:?}"),
     }
 }

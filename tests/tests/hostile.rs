@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its functions too")]
 
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
@@ -12,7 +12,7 @@ use std::time::Duration;
 use rpc_client::Client;
 use rpc_core::Status;
 use rpc_server::ConnectionError;
-use tests::{Args, Frame, Raw, arith, eventually, listen, pipe, read_head, within};
+use tests::{Args, Frame, Gate, Raw, arith, encoded, eventually, listen, pipe, read_head, within};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::task::coop::poll_proceed;
 
@@ -149,6 +149,51 @@ async fn a_client_that_never_stops_sending_does_not_hold_up_the_end() {
     eventually("it sends", || seen.reads.load(Ordering::Relaxed) > 1000).await;
     within(server.shutdown(Duration::ZERO)).await;
     assert_eq!(server.connections(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_deadlines_of_a_client_that_never_stops_sending_pass_like_all_others() {
+    let gate = Gate::new();
+    let mut first = b"CONNECT /_rpc_ HTTP/1.0\r\n\r\n".to_vec();
+    let mut request = Frame::request(1, "Gate.Pass", &1i64);
+    request.flags |= 0x02;
+    let name_end = request.body.len() - encoded(&1i64).len();
+    request.body.splice(name_end..name_end, 1_000_000u64.to_be_bytes());
+    first.extend(request.to_bytes());
+    let noise = Frame::new(SKIPPED, 0, []).to_bytes();
+    let (io, _seen) = Endless::new(&first, false, move || noise.clone());
+    let server = gate.register(arith()).build().unwrap();
+    tokio::spawn(async move { server.serve_connection(io).await });
+    gate.entered().await;
+    tokio::time::advance(Duration::from_secs(1)).await;
+    let mut dropped = pin!(gate.dropped());
+    for _ in 0..1000 {
+        if futures_util::poll!(&mut dropped).is_ready() {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+    panic!("its handler goes on");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_never_stops_sending_gets_no_older_than_others() {
+    let noise = Frame::new(SKIPPED, 0, []).to_bytes();
+    let (io, _seen) = Endless::new(b"CONNECT /_rpc_ HTTP/1.0\r\n\r\n", false, move || noise.clone());
+    let server = arith().max_connection_age(Duration::from_secs(10)).build().unwrap();
+    let serving = server.clone();
+    tokio::spawn(async move { serving.serve_connection(io).await });
+    tokio::task::yield_now().await;
+    tokio::time::advance(Duration::from_secs(8)).await;
+    assert_eq!(server.connections(), 1);
+    tokio::time::advance(Duration::from_secs(4)).await;
+    for _ in 0..1000 {
+        if server.connections() == 0 {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+    panic!("it goes on");
 }
 
 #[tokio::test]

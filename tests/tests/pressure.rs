@@ -160,7 +160,7 @@ async fn one_connections_trouble_is_not_anothers() {
 
 #[tokio::test(start_paused = true)]
 async fn a_write_timeout_may_be_for_ever() {
-    let (builder, _) = large_replies(arith().write_timeout(Duration::MAX));
+    let (builder, _) = large_replies(arith().write_timeout(Duration::MAX).ping_interval(None));
     let (server, (near, far)) = (builder.build().unwrap(), tokio::io::duplex(1024));
     let served = tokio::spawn(async move { server.serve_connection(far).await });
     let mut raw = Raw::enter(near, "").await;

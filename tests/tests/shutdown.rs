@@ -141,7 +141,8 @@ async fn accepting_ends_with_the_server() {
 #[tokio::test(start_paused = true)]
 async fn a_client_that_reads_a_byte_at_a_time_does_not_hold_up_the_end() {
     let reply = |_: Context, (): ()| async { Ok::<_, Status>(vec![7u8; 65_536]) };
-    let server = arith().write_timeout(MINUTE).register_fn("Large.Reply", reply).build().unwrap();
+    let server =
+        arith().write_timeout(MINUTE).ping_interval(None).register_fn("Large.Reply", reply).build().unwrap();
     let (near, far) = tokio::io::duplex(1024);
     let serving = server.clone();
     tokio::spawn(async move { serving.serve_connection(far).await });

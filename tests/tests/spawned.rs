@@ -62,3 +62,16 @@ async fn one_that_is_slow_now_and_then_stays_where_it_is() {
         assert_eq!(tasks.lock().unwrap().len(), 1);
     }
 }
+
+/// Otherwise a replay on a busy machine would run its handlers elsewhere than the first run did.
+#[tokio::test(start_paused = true)]
+async fn none_is_slow_while_the_clock_stands_still() {
+    for pause in [false, true] {
+        let (builder, tasks) = think(arith(), pause);
+        let (client, _server) = join(builder).await;
+        for _ in 0..10 {
+            within(client.call::<_, ()>("Slow.Think", true)).await.unwrap();
+        }
+        assert_eq!(tasks.lock().unwrap().len(), 1);
+    }
+}

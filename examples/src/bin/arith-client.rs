@@ -68,7 +68,9 @@ fn main() -> ExitCode {
 async fn answer(Args { server, file }: &Args) -> anyhow::Result<Tally> {
     let (input, bar) = open(file.as_deref()).await?;
     // Its text names the cause already, so the cause is not printed behind it once more.
-    let client = Client::connect(server).await.map_err(|error| anyhow::anyhow!("{error}"))?;
+    // The server's end is this program's end: who reads the answers is to know.
+    let client = Client::builder().reconnect(false).connect(server).await;
+    let client = client.map_err(|error| anyhow::anyhow!("{error}"))?;
     let input = BufReader::with_capacity(CHUNK, input);
     let output = BufWriter::new(std::io::stdout().lock());
     let tally = answer_lines(&client, input, output, |bytes| bar.set_position(bytes)).await;

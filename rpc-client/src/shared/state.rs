@@ -54,6 +54,7 @@ impl State {
         }
     }
 
+    #[inline]
     pub(super) fn may_open(&self, ticket: Option<u64>) -> bool {
         let first = match (self.queue.keys().next(), ticket) {
             (None, _) => true,
@@ -64,6 +65,7 @@ impl State {
         self.calls.is_going_away() || first && self.has_room()
     }
 
+    #[inline]
     fn has_room(&self) -> bool {
         self.calls.room() > 0 && self.out.len() < OUTPUT_MARK
     }
@@ -78,7 +80,11 @@ impl State {
 
     /// Those to wake because there is room. They leave the queue, so that one who is not polled
     /// holds up nobody; who comes too late queues again, in its old place.
+    #[inline]
     pub(super) fn next_in_queue(&mut self) -> Vec<Waker> {
+        if self.queue.is_empty() {
+            return Vec::new();
+        }
         let room = match self.calls.is_going_away() {
             true => usize::MAX,
             false if self.has_room() => self.calls.room() as usize,
@@ -103,6 +109,7 @@ impl State {
     }
 
     /// The task's waker, if the task has to know of new output or of a sooner deadline.
+    #[inline]
     pub(super) fn wake_writer(&mut self) -> Option<Waker> {
         let next = self.calls.next_deadline();
         let sooner = next.is_some_and(|next| self.timer.is_none_or(|timer| next < timer));

@@ -78,6 +78,7 @@ impl Calls {
         }
     }
 
+    #[inline]
     pub(super) fn end(&mut self, id: CallId, done: Done, woken: &mut Vec<Waker>) {
         self.in_flight -= 1;
         let slot = &mut self.slots[usize::from(id.slot())];

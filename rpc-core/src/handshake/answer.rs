@@ -1,11 +1,12 @@
 //! The server's answer: written there, read by the client.
 
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 
 use super::head::{HeadTooLarge, MAX_HEADERS};
 use super::headers::{RPC_FORMAT, announced, collect, describe, escaped};
+use super::intermediary::{is_web_page, proxy, sender};
 use super::refusal::Refusal;
-use super::terms::{DEFAULT_FORMAT, Terms, foreign_version, read_limits, write_terms};
+use super::terms::{DEFAULT_FORMAT, Terms, foreign_version, format_names, read_limits, write_terms};
 use crate::format::Format;
 use crate::limits::Limits;
 
@@ -26,6 +27,25 @@ pub enum AnswerError {
     /// The server speaks HTTP and refused. Its text, if any, is in the body, which follows the head.
     #[error("refused with {0}")]
     Refused(Refusal),
+    /// An HTTP proxy answered, or passed a refusal on: status 407 or 511, or headers that only proxies
+    /// write.
+    #[error("a proxy{} answered {answer}", bracketed(proxy))]
+    Proxy {
+        /// How it names itself: the header that tells most, as in `Via: 1.1 gateway (squid/6.6)`,
+        /// escaped; empty when there is none.
+        proxy: String,
+        /// What it said.
+        answer: Refusal,
+    },
+    /// A page for people came with a 2xx: from a proxy, the login page of a network, or a web server
+    /// that answers everything so.
+    #[error("a web page came instead of an answer: {status}{}", bracketed(sender))]
+    WebPage {
+        /// The page's status.
+        status: StatusCode,
+        /// How its sender names itself, as for a proxy.
+        sender: String,
+    },
     /// The server speaks TLS on this port, and the client does not.
     #[error("the server answers in TLS")]
     Tls,
@@ -41,15 +61,22 @@ pub enum AnswerError {
     /// The answer is HTTP in name only, or contradicts itself.
     #[error("malformed answer: {0}")]
     Malformed(String),
-    /// The server accepted in another version of the protocol.
+    /// The server accepted in another version of the protocol, or refused with 505 and named its own.
     #[error("the server speaks Rpc-Version \"{0}\", this client speaks 1")]
     Version(String),
+    /// The server refused with 415, and named the formats that it has: none that the client offered.
+    #[error("the server has the formats \"{0}\", and none that was offered")]
+    NoCommonFormat(String),
     /// The server chose a format that the client did not offer.
     #[error("the server chose the format \"{0}\", which was not offered")]
     Format(String),
     /// The server announced limits that cannot be.
     #[error("the server's limits: {0}")]
     Limits(String),
+}
+
+fn bracketed(sender: &str) -> String {
+    if sender.is_empty() { String::new() } else { format!(" ({sender})") }
 }
 
 /// Tells from the first bytes of an answer, before its head is whole, that it will never be HTTP, so
@@ -83,8 +110,9 @@ pub fn check_first_bytes(bytes: &[u8]) -> Result<(), AnswerError> {
 /// Reads one whole head, as [`HeadBuffer`](super::HeadBuffer) hands it out, as the answer to a request
 /// that offered these formats.
 ///
-/// Any 2xx is an acceptance, with any reason phrase. Its `Content-Length` and `Transfer-Encoding`, if
-/// a proxy added them, are ignored, as RFC 9110, section 9.3.6 demands.
+/// Any 2xx is an acceptance, with any reason phrase, unless it is a page of HTML without a header of
+/// RPC's. Its `Content-Length` and `Transfer-Encoding`, if a proxy added them, are ignored, as RFC 9110,
+/// section 9.3.6 demands.
 ///
 /// ```
 /// use rpc_core::Format;
@@ -100,8 +128,9 @@ pub fn check_first_bytes(bytes: &[u8]) -> Result<(), AnswerError> {
 ///
 /// # Errors
 ///
-/// Every [`AnswerError`] but `TooLarge`. Any other status than 2xx is `Refused`; the text that says why
-/// is in the body, for [`Refusal::read_body`].
+/// Every [`AnswerError`] but `TooLarge`. Any other status than 2xx is `Refused`, or what its headers make
+/// of it (`Proxy`, `Version`, `NoCommonFormat`); the text that says why is in the body, for
+/// [`Refusal::read_body`].
 pub fn parse_answer(head: &[u8], offered: &[Format]) -> Result<Terms, AnswerError> {
     check_first_bytes(head)?;
     let mut lines = [httparse::EMPTY_HEADER; MAX_HEADERS];
@@ -115,8 +144,10 @@ pub fn parse_answer(head: &[u8], offered: &[Format]) -> Result<Terms, AnswerErro
         .map_err(|_| AnswerError::Malformed("malformed status code".to_owned()))?;
     let headers = collect(answer.headers).map_err(AnswerError::Malformed)?;
     if !status.is_success() {
-        let reason = answer.reason.unwrap_or_default();
-        return Err(AnswerError::Refused(Refusal::received(status, reason, headers)));
+        return Err(refusal(status, answer.reason.unwrap_or_default(), headers, offered));
+    }
+    if is_web_page(&headers) {
+        return Err(AnswerError::WebPage { status, sender: sender(&headers) });
     }
 
     if let Some(theirs) = foreign_version(&headers).map_err(AnswerError::Malformed)? {
@@ -130,4 +161,32 @@ pub fn parse_answer(head: &[u8], offered: &[Format]) -> Result<Terms, AnswerErro
         format: format.ok_or_else(|| AnswerError::Format(escaped(name)))?,
         limits: read_limits(&headers).map_err(AnswerError::Limits)?,
     })
+}
+
+/// What a status other than 2xx says, together with its headers.
+fn refusal(status: StatusCode, reason: &str, headers: HeaderMap, offered: &[Format]) -> AnswerError {
+    // Only a server of RPC names its terms, so what a proxy added on the way does not matter.
+    match status {
+        StatusCode::HTTP_VERSION_NOT_SUPPORTED => {
+            if let Ok(Some(theirs)) = foreign_version(&headers) {
+                return AnswerError::Version(escaped(theirs));
+            }
+        }
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => {
+            let theirs = headers.get(RPC_FORMAT).map(|value| value.as_bytes());
+            // A server that has what was offered refuses for a reason that its text must tell.
+            if let Some(theirs) = theirs
+                && !format_names(&headers).filter_map(Format::from_name).any(|one| offered.contains(&one))
+            {
+                return AnswerError::NoCommonFormat(escaped(theirs));
+            }
+        }
+        _ => {}
+    }
+    let proxy = proxy(status, &headers);
+    let answer = Refusal::received(status, reason, headers);
+    match proxy {
+        Some(proxy) => AnswerError::Proxy { proxy, answer },
+        None => AnswerError::Refused(answer),
+    }
 }

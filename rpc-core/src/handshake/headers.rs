@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use http::header::{AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION};
+use http::header::{
+    AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, COOKIE, PROXY_AUTHORIZATION, TRANSFER_ENCODING,
+};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// `Rpc-Version`: the version of the protocol, `1`.
@@ -81,6 +83,21 @@ pub(super) fn announced<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result
         return Err(format!("{} given more than once, with different values", TitleCase(name)));
     }
     Ok(Some(first.as_bytes()))
+}
+
+/// The value of `Content-Type`, without its parameters.
+pub(super) fn media_type(headers: &HeaderMap) -> Option<&[u8]> {
+    let value = headers.get(CONTENT_TYPE)?.as_bytes();
+    value.split(|byte| *byte == b';').next().map(<[u8]>::trim_ascii)
+}
+
+/// Whether the body can be shown to people. Go's server, for one, tells no type when it says that it wants
+/// TLS.
+pub(super) fn is_readable(headers: &HeaderMap) -> bool {
+    const READABLE: [&str; 3] = ["text/plain", "application/json", "application/problem+json"];
+    let is_coded = [TRANSFER_ENCODING, CONTENT_ENCODING].iter().any(|name| headers.contains_key(name));
+    let is = |kind: &[u8]| READABLE.iter().any(|one| kind.eq_ignore_ascii_case(one.as_bytes()));
+    !is_coded && media_type(headers).is_none_or(is)
 }
 
 /// Bytes of a peer, made fit for a message: at most 64 of them, all printable ASCII.

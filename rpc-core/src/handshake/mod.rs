@@ -58,6 +58,7 @@ mod answer;
 mod connect;
 mod head;
 mod headers;
+mod intermediary;
 mod refusal;
 mod request;
 mod terms;

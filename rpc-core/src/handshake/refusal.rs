@@ -6,7 +6,7 @@ use http::header::{ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENC
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 
 use super::head::HeadTooLarge;
-use super::headers::write_header;
+use super::headers::{is_readable, write_header};
 
 const PLAIN_TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 
@@ -48,7 +48,7 @@ impl Refusal {
     /// A refusal as it was received, before its body is.
     pub(super) fn received(status: StatusCode, reason: &str, headers: HeaderMap) -> Self {
         let says_more = status.canonical_reason() != Some(reason);
-        let mut response = Response::new(if says_more { legible(reason.as_bytes()) } else { String::new() });
+        let mut response = Response::new(if says_more { excerpt(reason.as_bytes()) } else { String::new() });
         *response.status_mut() = status;
         *response.headers_mut() = headers;
         Self(Box::new(response))
@@ -143,16 +143,15 @@ impl Refusal {
         self.0.headers()
     }
 
-    /// Takes the message from what was received behind the head, if it is `text/plain`: its first
-    /// line, at most 512 bytes of it, without control characters. (A page of HTML says nothing that
-    /// the status does not.)
+    /// Takes the message from what was received behind the head: its first line that is not empty, at most
+    /// 512 bytes, without control characters. Left out are HTML, which says nothing that the status does
+    /// not, and what is encoded or no text.
     pub fn read_body(&mut self, body: &[u8]) {
-        let plain = self.headers().get(CONTENT_TYPE).is_some_and(|kind| {
-            kind.as_bytes().get(..10).is_some_and(|start| start.eq_ignore_ascii_case(b"text/plain"))
-        });
-        let line = body.split(|byte| matches!(byte, b'\r' | b'\n')).next().unwrap_or_default();
-        if plain && !line.is_empty() {
-            *self.0.body_mut() = legible(line);
+        let mut lines = body.split(|byte| matches!(byte, b'\r' | b'\n')).map(<[u8]>::trim_ascii);
+        if is_readable(self.headers())
+            && let Some(line) = lines.find(|line| !line.is_empty())
+        {
+            *self.0.body_mut() = excerpt(line);
         }
     }
 
@@ -160,6 +159,12 @@ impl Refusal {
     pub fn write(&self, head_only: bool, out: &mut Vec<u8>) {
         write_response(&self.0, head_only, out);
     }
+}
+
+/// Of a text that refuses, what goes into an error.
+fn excerpt(text: &[u8]) -> String {
+    const SHOWN: usize = 512;
+    legible(&text[..text.len().min(SHOWN)])
 }
 
 /// A text of the peer's, made fit to be shown and logged.

@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Uri, Version};
 use super::head::MAX_HEADERS;
 use super::headers::{RPC_FORMAT, RPC_VERSION, TitleCase, collect, describe, escaped};
 use super::refusal::Refusal;
-use super::terms::{DEFAULT_FORMAT, Terms, foreign_version, format_list, read_limits};
+use super::terms::{DEFAULT_FORMAT, Terms, foreign_version, format_list, format_names, read_limits};
 use crate::format::Format;
 
 /// Parses one whole head, as [`HeadBuffer`](super::HeadBuffer) hands it out, of any method.
@@ -115,9 +115,7 @@ fn choose(headers: &HeaderMap, formats: &[Format]) -> Option<Format> {
     if !headers.contains_key(RPC_FORMAT) {
         return formats.contains(&DEFAULT_FORMAT).then_some(DEFAULT_FORMAT);
     }
-    let values = headers.get_all(RPC_FORMAT).iter().filter_map(|value| value.to_str().ok());
-    let names = values.flat_map(|value| value.split(',')).map(str::trim);
-    names.filter_map(Format::from_name).find(|format| formats.contains(format))
+    format_names(headers).filter_map(Format::from_name).find(|format| formats.contains(format))
 }
 
 fn wrong_path(asked: &Uri, path: &str) -> Refusal {

@@ -101,6 +101,12 @@ pub(super) fn write_terms(formats: &[Format], limits: Limits, out: &mut Vec<u8>)
     write_header(&RPC_MAX_CALLS, limits.max_calls.to_string(), out);
 }
 
+/// The names in `Rpc-Format`, in their order.
+pub(super) fn format_names(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    let values = headers.get_all(RPC_FORMAT).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).map(str::trim)
+}
+
 pub(super) fn format_list(formats: &[Format]) -> String {
     formats.iter().map(|format| format.name()).collect::<Vec<_>>().join(", ")
 }

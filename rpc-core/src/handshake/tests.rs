@@ -4,6 +4,7 @@
 mod answer;
 mod connect;
 mod head;
+mod intermediary;
 mod refusal;
 mod request;
 

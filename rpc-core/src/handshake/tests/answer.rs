@@ -41,12 +41,15 @@ fn a_bare_acceptance_means_version_1_bincode_and_default_limits() {
 }
 
 #[test]
-fn any_2xx_with_any_reason_is_an_acceptance() {
+fn any_2xx_with_any_reason_but_a_page_is_an_acceptance() {
     for head in
         ["HTTP/1.0 200 Connected to Go RPC\n\n", "HTTP/1.1 204 No Content\r\n\r\n", "HTTP/1.0 299\n\n"]
     {
         assert_eq!(read(head).unwrap(), PLAIN);
     }
+    assert!(matches!(read_with("Content-Type: text/html\r\n"), Err(AnswerError::WebPage { .. })));
+    assert_eq!(read_with("Content-Type: text/html\r\nRpc-Version: 1\r\n").unwrap(), PLAIN);
+    assert_eq!(read_with("Content-Type: text/plain\r\n").unwrap(), PLAIN);
 }
 
 #[test]
@@ -79,6 +82,30 @@ fn a_refusal_tells_the_text_of_its_body_if_it_is_plain() {
 }
 
 #[test]
+fn a_refusals_text_is_shown_whatever_kind_of_text_it_is_and_only_if_it_is_text() {
+    for (lines, shown) in [
+        ("", true),
+        ("Content-Type: application/json\r\n", true),
+        ("Content-Type: application/problem+json; charset=utf-8\r\n", true),
+        ("Content-Type: image/png\r\n", false),
+        ("Transfer-Encoding: chunked\r\n", false),
+        ("Content-Type: text/plain\r\nContent-Encoding: gzip\r\n", false),
+    ] {
+        let mut refusal = refusal(&format!("HTTP/1.0 400 Bad Request\r\n{lines}\r\n"));
+        refusal.read_body(b"\r\n  speak TLS \nplease");
+        assert_eq!(refusal.message(), if shown { "speak TLS" } else { "" }, "{lines}");
+    }
+}
+
+#[test]
+fn of_a_refusals_text_and_reason_512_bytes_are_shown() {
+    let mut refusal = refusal(&format!("HTTP/1.0 400 {}\r\n\r\n", "\t".repeat(1000)));
+    assert_eq!(refusal.message(), "\u{fffd}".repeat(512));
+    refusal.read_body(&[b'x'; 513]);
+    assert_eq!(refusal.message(), "x".repeat(512));
+}
+
+#[test]
 fn a_written_refusal_is_read_back() {
     let ours = written(&Refusal::forbidden("not you"));
     let (head, body) = ours.split_at(ours.find("not you").unwrap());
@@ -90,6 +117,25 @@ fn a_written_refusal_is_read_back() {
 #[test]
 fn another_version_is_an_error() {
     assert!(matches!(read_with("Rpc-Version: 2\r\n"), Err(AnswerError::Version(theirs)) if theirs == "2"));
+}
+
+#[test]
+fn a_505_that_names_another_version_is_about_the_version() {
+    let answer =
+        |version: &str| read(&format!("HTTP/1.0 505 No\r\nRpc-Version: {version}\r\nVia: x\r\n\r\n"));
+    assert!(matches!(answer("2"), Err(AnswerError::Version(theirs)) if theirs == "2"));
+    assert!(matches!(answer("1"), Err(AnswerError::Proxy { .. })), "that is the version of the client");
+    assert_eq!(refusal("HTTP/1.0 505 HTTP Version Not Supported\r\n\r\n").status().as_u16(), 505);
+}
+
+#[test]
+fn a_415_that_names_other_formats_is_about_the_formats() {
+    let answer = |formats: &str| read(&format!("HTTP/1.0 415 No\r\nRpc-Format: {formats}\r\n\r\n"));
+    assert!(
+        matches!(answer("json, cbor"), Err(AnswerError::NoCommonFormat(theirs)) if theirs == "json, cbor")
+    );
+    assert!(matches!(answer("json, bincode"), Err(AnswerError::Refused(_))), "that one was offered");
+    assert_eq!(refusal("HTTP/1.0 415 Unsupported Media Type\r\n\r\n").status().as_u16(), 415);
 }
 
 #[test]
@@ -167,7 +213,7 @@ fn an_answer_that_may_become_http_is_waited_for() {
 
 #[test]
 fn an_answer_error_is_small() {
-    assert!(size_of::<AnswerError>() <= 32);
+    assert!(size_of::<AnswerError>() <= 40);
 }
 
 proptest! {

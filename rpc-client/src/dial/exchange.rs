@@ -1,0 +1,109 @@
+//! CONNECT, and what is answered to it.
+
+use std::io;
+use std::time::Duration;
+
+use rpc_core::handshake::{AnswerError, HeadBuffer, check_first_bytes, parse_answer};
+use rpc_core::input::Input;
+use rpc_io::{Head, HeadError};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::timeout;
+
+use super::{DialConfig, Dialled, Request};
+use crate::connect_error::ConnectError;
+
+impl DialConfig {
+    pub(super) async fn exchange<IO>(
+        &self,
+        mut io: IO,
+        request: Request<'_>,
+    ) -> Result<Dialled<IO>, ConnectError>
+    where
+        IO: AsyncRead + AsyncWrite + Unpin,
+    {
+        let mut buffer = HeadBuffer::default();
+        let exchanged = timeout(self.answer_timeout, exchange(&mut io, &mut buffer, &request.head)).await;
+        let head = match exchanged {
+            Ok(Ok(head)) => head,
+            Ok(Err(HeadError::Io(source))) => return Err(ended(request.address, &buffer, source)),
+            Ok(Err(HeadError::TooLarge(large))) => return Err(self.answered(request, large.into())),
+            Ok(Err(HeadError::Refused(error))) => return Err(self.answered(request, error)),
+            Err(_) => {
+                let address = request.address.into();
+                return Err(ConnectError::AnswerTimeout { address, after: self.answer_timeout });
+            }
+        };
+        match parse_answer(&head.head, &self.formats) {
+            Ok(terms) => {
+                let mut input = Input::new(self.limits.max_frame);
+                input.keep(&head.rest);
+                Ok(Dialled { io, input, terms })
+            }
+            Err(mut error) => {
+                if let AnswerError::Refused(answer) | AnswerError::Proxy { answer, .. } = &mut error {
+                    answer.read_body(&read_some(&mut io, head.rest).await);
+                }
+                Err(self.answered(request, error))
+            }
+        }
+    }
+
+    fn answered(&self, request: Request<'_>, error: AnswerError) -> ConnectError {
+        let address = request.address.into();
+        match error {
+            AnswerError::Refused(source) => ConnectError::Refused { address, path: request.path, source },
+            AnswerError::Proxy { proxy, answer } => ConnectError::Proxy { address, proxy, source: answer },
+            AnswerError::WebPage { status, sender } => ConnectError::WebPage { address, status, sender },
+            AnswerError::Tls => ConnectError::Tls { address },
+            AnswerError::NotHttp(first_bytes) => ConnectError::OtherProtocol { address, first_bytes },
+            AnswerError::Version(theirs) => ConnectError::Version { address, theirs },
+            AnswerError::NoCommonFormat(theirs) => {
+                let offered = self.formats.iter().map(|format| format.name()).collect::<Vec<_>>().join(", ");
+                ConnectError::NoCommonFormat { address, offered, theirs }
+            }
+            AnswerError::Format(chosen) => ConnectError::FormatNotOffered { address, chosen },
+            AnswerError::Limits(reason) => ConnectError::Limits { address, reason },
+            AnswerError::Malformed(reason) => ConnectError::Malformed { address, reason },
+            AnswerError::TooLarge(large) => ConnectError::Malformed { address, reason: large.to_string() },
+            other => ConnectError::Malformed { address, reason: other.to_string() },
+        }
+    }
+}
+
+async fn exchange<IO>(
+    io: &mut IO,
+    buffer: &mut HeadBuffer,
+    request: &[u8],
+) -> Result<Head, HeadError<AnswerError>>
+where
+    IO: AsyncRead + AsyncWrite + Unpin,
+{
+    let sent = async {
+        io.write_all(request).await?;
+        io.flush().await
+    };
+    let sent = sent.await;
+    // A server that refused without reading has perhaps hung up already; its answer is here still, and says
+    // more than the failure to write.
+    match (rpc_io::read_head(io, buffer, check_first_bytes).await, sent) {
+        (Err(HeadError::Io(_)), Err(sending)) if buffer.is_empty() => Err(HeadError::Io(sending)),
+        (read, _) => read,
+    }
+}
+
+fn ended(address: &str, buffer: &HeadBuffer, source: io::Error) -> ConnectError {
+    const SHOWN: usize = 64;
+    let address = address.into();
+    if buffer.is_empty() {
+        return ConnectError::Closed { address, source };
+    }
+    let received = &buffer.bytes()[..buffer.bytes().len().min(SHOWN)];
+    ConnectError::BrokenOff { address, received: received.escape_ascii().to_string(), source }
+}
+
+/// What a refusal says for a person, as far as it comes within a second.
+async fn read_some<IO: AsyncRead + Unpin>(io: &mut IO, mut some: Vec<u8>) -> Vec<u8> {
+    let mut more = io.take(1024);
+    let _ = timeout(Duration::from_secs(1), more.read_to_end(&mut some)).await;
+    some
+}
