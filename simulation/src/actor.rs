@@ -2,6 +2,7 @@
 
 use std::future::{Future, IntoFuture, poll_fn};
 use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 
@@ -10,9 +11,9 @@ use rpc_core::{CancelReason, Context};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::journal::{Journal, Outcome};
+use crate::plan::Plan;
 use crate::script::{Act, Call, GiveUp, Step};
 use crate::service::{Answer, Args};
-use crate::settings::Settings;
 use crate::stage::Stage;
 
 /// Somebody who makes calls.
@@ -74,18 +75,35 @@ impl Actor {
     }
 }
 
-/// All clients of a world, whose states are watched.
+/// All actors of a world, and their clients, whose states are watched.
 #[derive(Debug)]
 pub struct Crowd {
     reconnects: bool,
+    present: AtomicUsize,
     states: Mutex<Vec<StateWatch>>,
 }
 
 impl Crowd {
-    /// Nobody yet.
+    /// Who is about to come.
     #[must_use]
-    pub fn new(settings: &Settings) -> Self {
-        Self { reconnects: settings.reconnect, states: Mutex::default() }
+    pub fn new(plan: &Plan) -> Self {
+        let present = plan.clients.iter().map(Vec::len).sum();
+        Self {
+            reconnects: plan.settings.reconnect,
+            present: AtomicUsize::new(present),
+            states: Mutex::default(),
+        }
+    }
+
+    /// One has done all it had to do.
+    pub fn left(&self) {
+        self.present.fetch_sub(1, Relaxed);
+    }
+
+    /// Whether all have.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        self.present.load(Relaxed) == 0
     }
 
     fn watch(&self, client: &Client) {

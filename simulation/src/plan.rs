@@ -58,14 +58,19 @@ impl Plan {
         let last_step = scripts.map(|steps| steps.iter().map(|step| step.after).sum()).max();
         let last_fault = spells.iter().map(|spell| spell.until).max();
         let fastest = millis(rng, 0..5);
+        let (mut settings, manners) = (Settings::random(rng), Manners::random(rng));
+        if manners.is_narrow() {
+            // A request that takes longer than a connection lasts never arrives.
+            settings.age = None;
+        }
         Self {
             seed,
             tick: Duration::from_millis([1, 2, 2, 4][rng.random_range(0..4)]),
             latency: (fastest, fastest + millis(rng, 0..30)),
-            settings: Settings::random(rng),
+            settings,
             servers,
             clients,
-            manners: Manners::random(rng),
+            manners,
             spells,
             healed: last_step.max(last_fault).unwrap_or_default(),
         }

@@ -1,5 +1,6 @@
 //! The hosts of a world, and what they share.
 
+use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -44,7 +45,7 @@ impl Stage {
         Self {
             journal: Arc::new(journal),
             fleet: Arc::default(),
-            crowd: Arc::new(Crowd::new(&plan.settings)),
+            crowd: Arc::new(Crowd::new(&plan)),
             network: Network::new(&plan),
             closing: CancellationToken::new(),
             plan: Arc::new(plan),
@@ -74,13 +75,16 @@ impl Stage {
                 number += 1;
                 (Actor { stage: self.clone(), number }, steps.clone())
             });
-            let actors = actors.collect::<Vec<_>>();
+            let (actors, crowd) = (actors.collect::<Vec<_>>(), self.crowd.clone());
             sim.client(client_name(host), async move {
                 let acting = actors.into_iter().map(|(actor, steps)| tokio::spawn(actor.act(steps)));
                 for actor in acting.collect::<Vec<_>>() {
                     actor.await?;
+                    crowd.left();
                 }
-                Ok(())
+                // The time of a host whose software has ended stands still, also for connections
+                // that nobody waits for.
+                pending().await
             });
         }
         sim

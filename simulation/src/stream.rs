@@ -16,6 +16,9 @@ use crate::network::Place;
 use crate::script::millis;
 use crate::window::Window;
 
+/// More than anybody sends at once.
+const WIDE: usize = 1 << 20;
+
 /// How the streams of a world behave.
 #[derive(Clone, Debug)]
 pub struct Manners {
@@ -44,8 +47,14 @@ impl Manners {
             hesitant,
             pauses: (slow, millis(rng, 1..30)),
             frail,
-            window: if rng.random_bool(0.3) { rng.random_range(6_000..60_000) } else { 1 << 20 },
+            window: if rng.random_bool(0.3) { rng.random_range(6_000..60_000) } else { WIDE },
         }
+    }
+
+    /// Whether a large body takes many times the way there and back.
+    #[must_use]
+    pub fn is_narrow(&self) -> bool {
+        self.window < WIDE
     }
 }
 

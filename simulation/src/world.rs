@@ -91,8 +91,6 @@ struct World<'a> {
     plan: &'a Plan,
     /// Beginnings and ends of what goes wrong, the next one last.
     due: Vec<(Duration, bool, Spell)>,
-    /// All clients' hosts have ended.
-    left: bool,
 }
 
 impl<'a> World<'a> {
@@ -101,11 +99,11 @@ impl<'a> World<'a> {
         let due = spells.flat_map(|spell| [(spell.from, true, *spell), (spell.until, false, *spell)]);
         let mut due = due.collect::<Vec<_>>();
         due.sort_by_key(|(at, ..)| std::cmp::Reverse(*at));
-        Self { sim: stage.sim(), stage, plan: &stage.plan, due, left: false }
+        Self { sim: stage.sim(), stage, plan: &stage.plan, due }
     }
 
     fn happen(&mut self, violations: &mut Vec<Violation>) {
-        let Stage { journal, fleet, network, closing, .. } = self.stage;
+        let Stage { journal, fleet, crowd, network, closing, .. } = self.stage;
         let (patience, silence) = (self.plan.settings.longest_wait(), self.plan.settings.longest_silence());
         let calls = self.plan.calls();
         self.until(self.plan.healed + self.plan.tick, |_| false);
@@ -123,7 +121,7 @@ impl<'a> World<'a> {
             violations.extend(self.unrest("while the clients are connected"));
         }
         closing.cancel();
-        if !self.within(CLOSING, |world| world.left) {
+        if !self.within(CLOSING, |_| crowd.is_gone()) {
             let text = format!("clients are not closed; calls {:?}", self.open_calls());
             violations.push(Violation::of(Check::EndsInTime, text));
         }
@@ -197,9 +195,8 @@ impl<'a> World<'a> {
                 false => fault.end(&mut self.sim, clients, self.plan.latency.1),
             }
         }
-        match self.sim.step() {
-            Ok(left) => self.left = left,
-            Err(error) => panic!("a host failed: {error}"),
+        if let Err(error) = self.sim.step() {
+            panic!("a host failed: {error}");
         }
     }
 }
