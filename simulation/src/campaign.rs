@@ -2,6 +2,8 @@
 
 use std::io;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use crate::tally::Tally;
@@ -9,6 +11,9 @@ use crate::world::{self, Verdict};
 
 /// After so many worlds with violations, the rest would only fill the screen.
 const ENOUGH: u64 = 10;
+
+/// No world takes so long, on the slowest machine.
+const LONGEST: Duration = Duration::from_secs(30);
 
 /// Which worlds.
 #[derive(Clone, Copy, Debug)]
@@ -29,11 +34,14 @@ impl Campaign {
     pub fn run_here(self) -> Tally {
         let began = Instant::now();
         let (mut tally, mut failed) = (Tally::default(), 0);
+        let watched = Arc::new(AtomicU64::new(self.from));
+        watch(watched.clone());
         for at in 0..self.worlds {
             if failed == ENOUGH || self.time.is_some_and(|time| began.elapsed() >= time) {
                 break;
             }
             let seed = self.from.wrapping_add(at.wrapping_mul(self.stride));
+            watched.store(seed, Relaxed);
             let verdict = world::run(seed, false, None);
             if !verdict.violations.is_empty() {
                 failed += 1;
@@ -72,6 +80,9 @@ impl Campaign {
         let mut total = Tally::default();
         for worker in workers {
             let output = worker.wait_with_output()?;
+            if !output.status.success() {
+                return Err(io::Error::other(format!("it ended with {}", output.status)));
+            }
             let text = String::from_utf8_lossy(&output.stdout);
             total.add(text.parse().map_err(io::Error::other)?);
         }
@@ -79,6 +90,26 @@ impl Campaign {
         eprintln!("{:.0} seeds/s on {cores} cores, {seconds:.1} s", total.seeds() as f64 / seconds);
         Ok(total)
     }
+}
+
+/// Ends the process when a world does not: somebody in it turns in circles while its time stands
+/// still.
+fn watch(seed: Arc<AtomicU64>) {
+    std::thread::spawn(move || {
+        let mut before = None;
+        loop {
+            std::thread::sleep(LONGEST);
+            let now = Some(seed.load(Relaxed));
+            if before == now {
+                eprintln!(
+                    "seed {} does not end (cargo run --release -- --seed {0} --trace)",
+                    seed.load(Relaxed)
+                );
+                std::process::exit(1);
+            }
+            before = now;
+        }
+    });
 }
 
 fn report(seed: u64, verdict: &Verdict) {
