@@ -11,8 +11,9 @@ use rpc_core::{CancelReason, Context};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::journal::{Journal, Outcome};
+use crate::oracle::{Check, Violation};
 use crate::plan::Plan;
-use crate::script::{Act, Call, GiveUp, Step};
+use crate::script::{Act, Call, GiveUp, HELD_MOST, Step, Uid};
 use crate::service::{Answer, Args};
 use crate::stage::Stage;
 
@@ -35,6 +36,8 @@ impl Actor {
     /// Follows the script, and stays until it is to leave.
     pub async fn act(self, steps: Vec<Step>) {
         let mut client = self.client();
+        // The calls made through this client.
+        let mut made = Vec::new();
         let mut lost = Vec::new();
         let mut calls = Vec::new();
         for Step { after, act } in steps {
@@ -45,17 +48,21 @@ impl Actor {
                 Act::Call(call) => {
                     if client.is_closed() {
                         lost.push(std::mem::replace(&mut client, self.client()));
+                        made.clear();
                     }
+                    made.push(call.uid);
                     calls.push(tokio::spawn(make(client.clone(), call, self.stage.journal.clone())));
                 }
                 Act::Close => {
                     self.stage.journal.note(|| format!("actor {}: closes", self.number));
                     let client = std::mem::replace(&mut client, self.client());
-                    calls.push(tokio::spawn(async move { _ = client.close().await }));
+                    let (made, journal) = (std::mem::take(&mut made), self.stage.journal.clone());
+                    calls.push(tokio::spawn(close(client, made, journal)));
                 }
                 Act::Forget => {
                     self.stage.journal.note(|| format!("actor {}: forgets", self.number));
                     client = self.client();
+                    made.clear();
                 }
                 Act::Ping => {
                     let client = client.clone();
@@ -119,6 +126,18 @@ impl Crowd {
             let state = state.current();
             matches!(state, Closed | Idle | Ready) || matches!(state, Failed(_) if !self.reconnects)
         })
+    }
+}
+
+/// Once a client is closed, its calls have failed: those in flight, and those on connections that
+/// it had left.
+async fn close(client: Client, made: Vec<Uid>, journal: Arc<Journal>) {
+    let _ = client.close().await;
+    sleep(HELD_MOST).await;
+    let open = journal.open_among(&made);
+    if !open.is_empty() {
+        let text = format!("calls {open:?} go on though their client was closed");
+        journal.broken(Violation::of(Check::EndsOnce, text));
     }
 }
 

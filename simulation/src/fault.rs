@@ -125,6 +125,13 @@ impl Fault {
     }
 }
 
+/// Cuts all links, for good.
+pub fn cut(sim: &Sim<'_>, servers: usize, clients: usize) {
+    for server in 0..servers {
+        (0..clients).for_each(|client| sim.partition(client_name(client), server_name(server)));
+    }
+}
+
 /// A fault with its times.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Spell {

@@ -72,6 +72,12 @@ impl Fleet {
         current.into_iter().for_each(|drain| drain.cancel());
     }
 
+    /// Handlers that run in the last instance of a server.
+    #[must_use]
+    pub fn running(&self, server: usize) -> u64 {
+        self.lock().iter().rfind(|one| one.server == server).map_or(0, |one| one.running)
+    }
+
     /// Connections that are open, in all of them.
     #[must_use]
     pub fn connections(&self) -> usize {

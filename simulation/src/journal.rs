@@ -7,6 +7,7 @@ use rpc_client::{Error, Lost};
 use rpc_core::message::GoAwayReason;
 use rpc_core::{Code, Executed};
 
+use crate::oracle::Violation;
 use crate::script::Uid;
 
 /// How a call ended for its caller.
@@ -66,6 +67,7 @@ struct State {
     made: usize,
     open: usize,
     running: usize,
+    violations: Vec<Violation>,
     events: Option<Vec<String>>,
 }
 
@@ -161,6 +163,26 @@ impl Journal {
     #[must_use]
     pub fn records(&self) -> Vec<Record> {
         self.lock().records.clone()
+    }
+
+    /// A promise was broken on the way.
+    pub fn broken(&self, violation: Violation) {
+        let mut state = self.lock();
+        state.note(|| format!("{violation}"));
+        state.violations.push(violation);
+    }
+
+    /// What was broken on the way.
+    #[must_use]
+    pub fn violations(&self) -> Vec<Violation> {
+        self.lock().violations.clone()
+    }
+
+    /// Those of these calls that have not ended.
+    #[must_use]
+    pub fn open_among(&self, calls: &[Uid]) -> Vec<Uid> {
+        let state = self.lock();
+        calls.iter().copied().filter(|uid| state.records[*uid].is_open()).collect()
     }
 
     /// The log.

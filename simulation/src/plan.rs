@@ -31,6 +31,8 @@ pub struct Plan {
     pub spells: Vec<Spell>,
     /// From when on nothing does, and no call is made.
     pub healed: Duration,
+    /// At the very end the clients' hosts are cut off, so that nothing tells the servers.
+    pub silent_end: bool,
 }
 
 impl Plan {
@@ -73,6 +75,7 @@ impl Plan {
             manners,
             spells,
             healed: last_step.max(last_fault).unwrap_or_default(),
+            silent_end: rng.random_bool(0.2),
         }
     }
 

@@ -12,6 +12,9 @@ pub type Uid = usize;
 /// Bodies from here on take more than one read, and go by reference.
 const BIG: std::ops::Range<usize> = 60_000..180_000;
 
+/// A call that was started is polled after this at the latest.
+pub const HELD_MOST: Duration = Duration::from_millis(60);
+
 /// What a method does with its call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Method {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use rpc_core::planted::{Bug, plant};
 use turmoil::Sim;
 
-use crate::fault::Spell;
+use crate::fault::{Fault, Spell, cut};
 use crate::oracle::{Check, Violation, judge_call, judge_instance};
 use crate::plan::Plan;
 use crate::stage::Stage;
@@ -120,6 +120,10 @@ impl<'a> World<'a> {
         if all_ended && !self.within(silence, Self::is_quiet) {
             violations.extend(self.unrest("while the clients are connected"));
         }
+        if self.plan.silent_end {
+            journal.note(|| "the clients are cut off".into());
+            cut(&self.sim, self.plan.servers, self.plan.clients.len());
+        }
         closing.cancel();
         if !self.within(CLOSING, |_| crowd.is_gone()) {
             let text = format!("clients are not closed; calls {:?}", self.open_calls());
@@ -128,11 +132,23 @@ impl<'a> World<'a> {
         if !self.within(silence, |world| world.is_quiet() && network.open() == 0) {
             violations.extend(self.unrest("after the clients were closed"));
         }
+        violations.extend(journal.violations());
         for (call, record) in calls.iter().zip(&journal.records()) {
             judge_call(call, record, violations);
         }
         for (at, instance) in fleet.instances().iter().enumerate() {
             judge_instance(at, instance, violations);
+        }
+    }
+
+    /// A server that was told to end so long ago has given its handlers up when its grace ended.
+    fn judge_drain(&self, fault: Fault, took: Duration) {
+        let late = self.plan.settings.grace + 3 * self.plan.tick;
+        let Fault::Drain(server) = fault else { return };
+        let running = self.stage.fleet.running(server);
+        if took > late && running > 0 {
+            let text = format!("server {server} runs {running} handlers {took:?} after it was told to end");
+            self.stage.journal.broken(Violation::of(Check::NoOrphans, text));
         }
     }
 
@@ -187,12 +203,15 @@ impl<'a> World<'a> {
         let (now, clients) = (self.sim.elapsed(), self.plan.clients.len());
         let Stage { journal, fleet, .. } = self.stage;
         journal.set_time(now);
-        while let Some((at, begins, Spell { fault, .. })) = self.due.pop_if(|(at, ..)| *at <= now) {
+        while let Some((at, begins, Spell { fault, from, .. })) = self.due.pop_if(|(at, ..)| *at <= now) {
             let what = if begins { "begins" } else { "ends" };
             journal.note(|| format!("{what}: {fault:?} (due {at:?})"));
             match begins {
                 true => fault.begin(&mut self.sim, fleet, clients),
-                false => fault.end(&mut self.sim, clients, self.plan.latency.1),
+                false => {
+                    self.judge_drain(fault, now - from);
+                    fault.end(&mut self.sim, clients, self.plan.latency.1);
+                }
             }
         }
         if let Err(error) = self.sim.step() {
