@@ -122,8 +122,8 @@ impl Builder {
     /// the one before, and up to a fifth more or less, so that many clients do not come all at once
     /// (gRPC's rule). Default 100 ms and 30 s.
     ///
-    /// A connection that is lost is made again at once, unless the one before was lost as quickly as
-    /// an attempt fails.
+    /// A connection that is lost is made again at once, unless it and one before lasted no longer than
+    /// the first wait: then they count as failed attempts.
     pub fn backoff(mut self, first: Duration, longest: Duration) -> Self {
         (self.reconnect.first, self.reconnect.most) = (first, longest);
         self

@@ -164,20 +164,20 @@ impl Caller for Client {
         A: Serialize + Send,
         R: DeserializeOwned + Send + 'static;
 
-    fn send<A, R>(&self, request: Request<A>) -> Pending<A, R>
+    fn send<A, R>(self, request: Request<A>) -> Pending<A, R>
     where
         A: Serialize + Send,
         R: DeserializeOwned + Send + 'static,
     {
-        Pending::new(self.endpoint.clone(), request)
+        Pending::new(self.endpoint, request)
     }
 
-    fn start<A, R>(&self, request: Request<A>) -> Pending<(), R>
+    fn start<A, R>(self, request: Request<A>) -> Pending<(), R>
     where
         A: Serialize + Send,
         R: DeserializeOwned + Send + 'static,
     {
-        Pending::started(self.endpoint.clone(), request)
+        Pending::started(self.endpoint, request)
     }
 }
 

@@ -29,7 +29,7 @@ use crate::until::{Stop, Until};
 
 /// A call that may be repeated is sent so often at the most: a request that brings servers down must
 /// not bring down all of them.
-const MOST_SENDS: u32 = 5;
+const MOST_SENDS: u8 = 5;
 
 /// A call on its way.
 ///
@@ -52,9 +52,9 @@ pub struct Pending<A, R> {
     until: Until,
     idempotent: bool,
     /// How often it was sent.
-    sends: u32,
+    sends: u8,
     /// It went on to another connection from one on which it may have run.
-    perhaps: Option<Lost>,
+    perhaps: Option<Box<Lost>>,
     /// When it was made, and how many interceptors agreed; only if there are any.
     intercepted: Option<(Instant, usize)>,
     reply: PhantomData<fn() -> R>,
@@ -192,7 +192,7 @@ impl<A: Serialize + Send, R: DeserializeOwned + Send + 'static> Pending<A, R> {
         };
         match submitted.map_err(|source| self.encode_error(source))? {
             Ok(id) => {
-                self.sends += 1;
+                self.sends = self.sends.saturating_add(1);
                 self.state = State::Sent(link, id);
             }
             Err(Rejected::Queued(ticket)) => self.state = State::Queued(link, ticket),
@@ -214,7 +214,7 @@ impl<A: Serialize + Send, R: DeserializeOwned + Send + 'static> Pending<A, R> {
         if again && self.endpoint.reconnects() && !matches!(lost, Lost::Closed) {
             self.state = State::Connecting(Box::pin(self.endpoint.connected()));
             if executed != Executed::No {
-                self.perhaps = Some(lost);
+                self.perhaps = Some(Box::new(lost));
             }
             return Ok(());
         }
@@ -335,7 +335,7 @@ impl<A: Serialize + Send, R: DeserializeOwned + Send + 'static> Future for Pendi
         if let Poll::Ready(Err(_)) = &polled
             && let Some(lost) = this.perhaps.take()
         {
-            polled = polled.map_err(|error| error.after_doubt(lost));
+            polled = polled.map_err(|error| error.after_doubt(*lost));
         }
         if let Poll::Ready(result) = &polled {
             this.leave();

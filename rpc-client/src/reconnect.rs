@@ -63,8 +63,13 @@ impl Backoff {
         wait
     }
 
+    /// The shortest wait, which no outage before makes longer.
+    fn shortest(&self) -> Duration {
+        self.first.min(self.most)
+    }
+
     fn reset(&mut self) {
-        self.next = self.first.min(self.most);
+        self.next = self.shortest();
     }
 }
 
@@ -104,7 +109,6 @@ async fn dial_and_dial_again(endpoint: Weak<Endpoint>, mut link: Option<Arc<Link
     // Whether the next loss is followed by a dial without a wait.
     let mut at_once = true;
     loop {
-        let began = now();
         let made = match link.take() {
             Some(link) => Ok(link),
             None => {
@@ -120,14 +124,17 @@ async fn dial_and_dial_again(endpoint: Weak<Endpoint>, mut link: Option<Arc<Link
             Ok(link) => {
                 let (leaving, shared) = (link.leaving.clone(), link.shared.clone());
                 drop(link);
+                // Not from the dial on: one that takes long is no connection that lasts.
+                let since = now();
                 leaving.cancelled().await;
                 let endpoint = endpoint.upgrade()?;
                 if !endpoint.reconnects() {
                     endpoint.tell();
                     return Some(());
                 }
-                // What lasts no longer than a wait, twice, is no better than a dial that fails.
-                if now() - began > backoff.next {
+                // What lasts no longer than the shortest wait, twice, is no better than a dial that fails.
+                // The next wait is no measure: after an outage, a connection of many seconds would be none.
+                if now() - since > backoff.shortest() {
                     backoff.reset();
                     at_once = true;
                 }

@@ -9,6 +9,7 @@ use rpc_core::context::{Cancelled, Context as CallContext};
 use rpc_io::now;
 use tokio::time::{Sleep, sleep_until};
 
+/// Small, for every call has one and is moved a few times.
 #[derive(Default)]
 pub(crate) struct Until {
     time: Option<Time>,

@@ -34,13 +34,13 @@ pub trait Caller: Clone + Send + Sync + 'static {
         R: DeserializeOwned + Send + 'static;
 
     /// A call that is made when it is first polled.
-    fn send<A, R>(&self, request: Request<A>) -> Self::Pending<A, R>
+    fn send<A, R>(self, request: Request<A>) -> Self::Pending<A, R>
     where
         A: Serialize + Send,
         R: DeserializeOwned + Send + 'static;
 
     /// A call that is made now; `args` are not needed after that.
-    fn start<A, R>(&self, request: Request<A>) -> Self::Pending<(), R>
+    fn start<A, R>(self, request: Request<A>) -> Self::Pending<(), R>
     where
         A: Serialize + Send,
         R: DeserializeOwned + Send + 'static;

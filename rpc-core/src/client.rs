@@ -40,6 +40,9 @@ pub struct Calls {
     /// The name used last: most calls go on with it, and a comparison is cheaper than a hash.
     last_name: (Arc<str>, u16),
     slots: Vec<Slot>,
+    /// Of the calls in the slots of the same number, as far as one ever had one. Apart from them, so that
+    /// calls without a deadline do not carry it through the caches.
+    deadlines: Vec<Option<Instant>>,
     free: Vec<u16>,
     in_flight: u32,
     going_away: Option<CallId>,
@@ -110,6 +113,7 @@ impl Calls {
             names: HashMap::new(),
             last_name: ("".into(), 0),
             slots: Vec::new(),
+            deadlines: Vec::new(),
             free: Vec::new(),
             in_flight: 0,
             going_away: None,
@@ -184,8 +188,10 @@ impl Calls {
         entry.id = id;
         entry.state = State::Open;
         entry.waker = waker;
-        entry.deadline = None;
         entry.end = sent + out.len() as u64;
+        if let Some(deadline) = self.deadlines.get_mut(usize::from(slot)) {
+            *deadline = None;
+        }
         Ok(id)
     }
 

@@ -12,9 +12,14 @@ pub struct Liveness {
     answer: Duration,
     heard: Instant,
     asked: Option<Asked>,
-    /// The peer has closed its side: it cannot answer, and a failing write tells that it is gone.
-    mute: bool,
+    /// How often the peer was asked since it closed its side: it cannot answer, and a failing write
+    /// tells that it is gone.
+    mute: Option<u32>,
 }
+
+/// A process that is dead answers the first bytes with a reset, at which the next ones fail. So a peer
+/// that has closed its side is asked at once, and again after this.
+const SECOND_ASK: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 struct Asked {
@@ -39,7 +44,7 @@ impl Liveness {
     /// `answer` after that. `None`: never asks.
     #[must_use]
     pub fn new(interval: Option<Duration>, answer: Duration, now: Instant) -> Self {
-        Self { interval, answer, heard: now, asked: None, mute: false }
+        Self { interval, answer, heard: now, asked: None, mute: None }
     }
 
     /// Bytes came.
@@ -48,11 +53,11 @@ impl Liveness {
         self.asked = None;
     }
 
-    /// The peer will send nothing more. From now on it is asked every interval, and not expected to
-    /// answer.
+    /// The peer will send nothing more. From now on it is asked (at once, a second later, then every
+    /// interval) and not expected to answer.
     pub fn fell_silent(&mut self, now: Instant) {
         self.heard(now);
-        self.mute = true;
+        self.mute = Some(0);
     }
 
     /// Whether a Ping waits for its answer, so that [`wrote`](Self::wrote) is of interest.
@@ -74,9 +79,11 @@ impl Liveness {
     #[must_use]
     pub fn due(&self) -> Option<Instant> {
         let interval = self.interval?;
-        match &self.asked {
-            Some(asked) => asked.since.checked_add(self.answer),
-            None => self.heard.checked_add(interval),
+        match (&self.asked, self.mute) {
+            (Some(asked), _) => asked.since.checked_add(self.answer),
+            (None, Some(0)) => Some(self.heard),
+            (None, Some(1)) => self.heard.checked_add(interval.min(SECOND_ASK)),
+            (None, _) => self.heard.checked_add(interval),
         }
     }
 
@@ -85,7 +92,8 @@ impl Liveness {
         if self.due().is_none_or(|due| now < due) {
             return Check::Alive;
         }
-        if self.mute {
+        if let Some(times) = &mut self.mute {
+            *times = times.saturating_add(1);
             self.heard = now;
             return Check::Ask;
         }
@@ -149,12 +157,15 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_that_has_closed_its_side_is_asked_for_ever() {
+    fn a_peer_that_has_closed_its_side_is_asked_at_once_a_second_later_and_then_for_ever() {
         let (mut peer, start) = asks_after_30_waits_10();
         peer.fell_silent(at(start, 10));
+        assert_eq!(peer.check(at(start, 10)), Check::Ask);
+        assert_eq!(peer.check(at(start, 10)), Check::Alive);
+        assert_eq!(peer.check(at(start, 11)), Check::Ask);
         for round in 1..100 {
-            assert_eq!(peer.check(at(start, 9 + 30 * round)), Check::Alive);
-            assert_eq!(peer.check(at(start, 10 + 30 * round)), Check::Ask);
+            assert_eq!(peer.check(at(start, 10 + 30 * round)), Check::Alive);
+            assert_eq!(peer.check(at(start, 11 + 30 * round)), Check::Ask);
         }
     }
 

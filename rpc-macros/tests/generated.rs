@@ -158,7 +158,7 @@ impl Caller for Recorder {
         A: Serialize + Send,
         R: DeserializeOwned + Send + 'static;
 
-    fn send<A, R>(&self, request: Request<A>) -> Self::Pending<A, R>
+    fn send<A, R>(self, request: Request<A>) -> Self::Pending<A, R>
     where
         A: Serialize + Send,
         R: DeserializeOwned + Send + 'static,
@@ -168,7 +168,7 @@ impl Caller for Recorder {
         ready(value.map(|value| Reply { value, metadata: Metadata::EMPTY }))
     }
 
-    fn start<A, R>(&self, request: Request<A>) -> Self::Pending<(), R>
+    fn start<A, R>(self, request: Request<A>) -> Self::Pending<(), R>
     where
         A: Serialize + Send,
         R: DeserializeOwned + Send + 'static,

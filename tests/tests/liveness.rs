@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rpc_core::{Context, Status};
 use rpc_server::{Builder, ConnectionError, Server};
-use tests::{Frame, Gate, Raw, arith, within};
+use tests::{Frame, Gate, Raw, arith, eventually, listen, within};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
@@ -41,6 +41,15 @@ async fn assert_pinged_after(raw: &mut Raw<DuplexStream>, time: Duration) -> Fra
     assert_eq!(ping.kind, Frame::PING, "{ping:?}");
     assert!(begun.elapsed() < SECOND / 50, "{:?} too late", begun.elapsed());
     ping
+}
+
+/// Pings come at once and after a second: the first may find out that nobody is there, the second
+/// tells.
+async fn assert_pinged_twice(raw: &mut Raw<DuplexStream>) {
+    let begun = Instant::now();
+    assert_eq!(raw.frame().await.kind, Frame::PING);
+    assert!(begun.elapsed() < SECOND / 50, "{:?} too late", begun.elapsed());
+    assert_pinged_after(raw, SECOND).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -103,6 +112,7 @@ async fn a_client_that_has_closed_its_side_is_pinged_until_a_write_fails() {
     let gate = Gate::new();
     let (mut raw, server, served) = enter_and_call(&gate, arith()).await;
     raw.0.shutdown().await.unwrap();
+    assert_pinged_twice(&mut raw).await;
     for _ in 0..100 {
         assert_pinged_after(&mut raw, 30 * SECOND).await;
     }
@@ -111,6 +121,19 @@ async fn a_client_that_has_closed_its_side_is_pinged_until_a_write_fails() {
     sleep(30 * SECOND).await;
     assert!(matches!(within(served).await.unwrap(), Err(ConnectionError::Io(_))));
     gate.dropped().await;
+}
+
+#[tokio::test]
+async fn the_handlers_of_a_client_that_died_are_dropped_long_before_the_next_interval() {
+    let gate = Gate::new();
+    let (address, server) = listen(gate.register(arith()).ping_interval(600 * SECOND)).await;
+    let mut raw = Raw::enter(Raw::dial(address).await.0, "").await;
+    raw.send(&Frame::request(1, "Gate.Pass", &1i64)).await;
+    gate.entered().await;
+    // Its end looks like that of one who has sent all that it will.
+    drop(raw);
+    gate.dropped().await;
+    eventually("its descriptor is free", || server.connections() == 0).await;
 }
 
 /// Otherwise Pings that nobody takes would pile up.
@@ -154,6 +177,7 @@ async fn without_an_interval_a_client_that_has_closed_its_side_is_pinged_all_the
     let (mut raw, _server, served) = enter_and_call(&gate, arith().ping_interval(None)).await;
     sleep(100 * SECOND).await;
     raw.0.shutdown().await.unwrap();
+    assert_pinged_twice(&mut raw).await;
     for _ in 0..3 {
         assert_pinged_after(&mut raw, 30 * SECOND).await;
     }

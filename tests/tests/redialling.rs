@@ -58,6 +58,43 @@ async fn after_a_connection_that_lasted_the_next_is_dialled_at_once_and_the_wait
 }
 
 #[tokio::test(start_paused = true)]
+async fn after_an_outage_every_connection_that_lasted_is_followed_at_once() {
+    let (lines, server) = (Lines::default(), arith().build().unwrap());
+    let client = builder().backoff(100 * MS, 5000 * MS).lazy_with(lines.clone(), "lines:1");
+    multiply(&client).await.unwrap_err();
+    // By now the next wait is the longest.
+    sleep(100_000 * MS).await;
+    let mut line = lines.serve(&server);
+    eventually("it is connected", || matches!(client.state(), ConnectionState::Ready)).await;
+    for _ in 0..5 {
+        sleep(2000 * MS).await;
+        let (next, cut) = (lines.serve(&server), Instant::now());
+        std::mem::replace(&mut line, next).abort();
+        eventually("the connection is cut", || server.connections() < 2).await;
+        assert_eq!(multiply(&client).await.unwrap(), 56);
+        assert!(cut.elapsed() < 50 * MS, "{:?}", cut.elapsed());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_lasts_from_when_it_is_made_however_long_its_dial_took() {
+    let lines = Lines::default();
+    for _ in 0..100 {
+        let far = lines.lay();
+        tokio::spawn(async move {
+            let mut far = Raw(far);
+            let _ = tests::read_head(&mut far.0).await;
+            sleep(150 * MS).await;
+            far.say(b"HTTP/1.0 200 Connected\r\n\r\n").await;
+        });
+    }
+    let client = builder().lazy_with(lines.clone(), "lines:1");
+    client.ping().await.unwrap_err();
+    sleep(10_000 * MS).await;
+    assert!(lines.dials().len() < 12, "{:?}", waits(&lines.dials()));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_server_that_takes_connections_and_drops_them_is_not_hammered() {
     let (lines, server) = (Lines::default(), arith().build().unwrap());
     for _ in 0..100 {

@@ -15,8 +15,12 @@ use crate::status::Executed;
 impl Calls {
     /// Gives a call that was just opened its time: at `deadline` it [expires](Self::expire).
     pub fn set_deadline(&mut self, id: CallId, deadline: Instant) {
-        if let Some(slot) = self.slots.get_mut(usize::from(id.slot())).filter(|slot| slot.id == id) {
-            slot.deadline = Some(deadline);
+        let at = usize::from(id.slot());
+        if self.slots.get(at).is_some_and(|slot| slot.id == id) {
+            if self.deadlines.len() <= at {
+                self.deadlines.resize(at + 1, None);
+            }
+            self.deadlines[at] = Some(deadline);
             self.next_deadline = self.next_deadline.into_iter().chain([deadline]).min();
         }
     }
@@ -37,8 +41,8 @@ impl Calls {
             return;
         }
         self.next_deadline = None;
-        for slot in &mut self.slots {
-            let (State::Open, Some(deadline)) = (&slot.state, slot.deadline) else { continue };
+        for (slot, deadline) in self.slots.iter_mut().zip(&self.deadlines) {
+            let (State::Open, Some(deadline)) = (&slot.state, *deadline) else { continue };
             if deadline <= now {
                 slot.state = State::Expired;
                 out.put(Kind::Cancel, 0, slot.id, &[]);
@@ -82,14 +86,16 @@ impl Calls {
     pub(super) fn end(&mut self, id: CallId, done: Done, woken: &mut Vec<Waker>) {
         self.in_flight -= 1;
         let slot = &mut self.slots[usize::from(id.slot())];
-        if matches!(slot.state, State::Abandoned) {
-            slot.release(id.slot());
-            self.free.push(id.slot());
-            return;
+        match slot.state {
+            State::Abandoned => {
+                slot.release(id.slot());
+                self.free.push(id.slot());
+                return;
+            }
+            // An answer after that is too late, whoever is first to see it.
+            State::Expired => slot.state = State::Done(Done::Expired),
+            _ => slot.state = State::Done(done),
         }
-        // An answer after that is too late, whoever is first to see it.
-        let expired = matches!(slot.state, State::Expired);
-        slot.state = State::Done(if expired { Done::Expired } else { done });
         #[cfg(planted)]
         if bites(Bug::LostWakeUp) {
             return;

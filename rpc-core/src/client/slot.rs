@@ -1,7 +1,6 @@
 //! The place of one call in the client's table.
 
 use std::task::Waker;
-use std::time::Instant;
 
 use bytes::Bytes;
 
@@ -20,7 +19,6 @@ pub(super) struct Slot {
     pub(super) id: CallId,
     pub(super) state: State,
     pub(super) waker: Option<Waker>,
-    pub(super) deadline: Option<Instant>,
     /// Where the request ends in the stream of all bytes sent.
     pub(super) end: u64,
     /// The body of a small answer. Kept and swapped, so that calls allocate nothing for it.
@@ -65,7 +63,7 @@ pub enum Outcome {
 
 impl Slot {
     pub(super) const fn new() -> Self {
-        Self { id: CallId::NONE, state: State::Free, waker: None, deadline: None, end: 0, buffer: Vec::new() }
+        Self { id: CallId::NONE, state: State::Free, waker: None, end: 0, buffer: Vec::new() }
     }
 
     pub(super) fn release(&mut self, at: u16) {

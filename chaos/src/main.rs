@@ -1,0 +1,162 @@
+//! Processes that are killed, stopped, restarted and cut off from each other, and what becomes of the
+//! calls between them. What a test inside one process cannot show: that the kernel tells what it tells,
+//! and that nothing stays behind.
+
+mod descriptors;
+mod held;
+mod journal;
+mod kill;
+mod namespaces;
+mod partition;
+mod process;
+mod rolling;
+mod server;
+mod stop;
+mod verdict;
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, anyhow, bail};
+use lexopt::prelude::*;
+use tokio::runtime::Builder;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::verdict::Verdict;
+
+const USAGE: &str = "\
+Usage: chaos COMMAND [OPTIONS]
+
+Starts servers as processes of their own, does them harm, and says what their client saw.
+
+  kill       the server is killed with calls pending
+    --trials N    for each of two clients, one that reconnects and one that does not [default: 20]
+  stop       the server is stopped, and goes on later
+    --trials N    [default: 3]
+  partition  a router between client and server drops all packets; needs root and `ip`
+    --trials N    connections that are cut [default: 50]
+    --pairs N     so many of them at a time [default: 5]
+  rolling    two servers are restarted in turn while a client calls
+    --calls N     [default: 1000000]
+    --restarts N  [default: 20]
+
+Exits with 0 when all was as it has to be, 1 when it was not, 2 when asked wrongly, 77 when it could not be tried.
+";
+
+/// What automake's tests say when they were skipped.
+const SKIPPED: u8 = 77;
+
+/// For what has no limit of its own. The longest command takes minutes.
+const LIMIT: Duration = Duration::from_secs(900);
+
+#[derive(Default)]
+struct Args {
+    trials: Option<usize>,
+    pairs: Option<usize>,
+    calls: Option<u64>,
+    restarts: Option<u64>,
+    listen: Option<SocketAddr>,
+    journal: Option<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    let (command, args) = match parse_args() {
+        Ok(Some(parsed)) => parsed,
+        Ok(None) => {
+            print!("{USAGE}");
+            return ExitCode::SUCCESS;
+        }
+        Err(error) => {
+            eprint!("chaos: {error}\n\n{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match run(&command, args) {
+        Ok(Verdict::Skipped(why)) => {
+            println!("{command}: SKIPPED, nothing was tried: {why}");
+            ExitCode::from(SKIPPED)
+        }
+        Ok(Verdict::Seen(misses)) if misses.is_empty() => ExitCode::SUCCESS,
+        Ok(Verdict::Seen(misses)) => {
+            print!("{misses}");
+            ExitCode::FAILURE
+        }
+        Err(error) => {
+            eprintln!("chaos {command}: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: &str, args: Args) -> anyhow::Result<Verdict> {
+    if command == "server" {
+        let listen = args.listen.context("--listen is missing")?;
+        let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+        runtime.block_on(server::serve(listen, args.journal.as_deref()))?;
+        return Ok(Verdict::default());
+    }
+    // One thread: it starts the servers, which end with the thread that started them, and it enters
+    // network namespaces, which are a thread's.
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        match command {
+            "kill" => guarded(kill::kill(args.trials.unwrap_or(20))).await,
+            "stop" => guarded(stop::stop(args.trials.unwrap_or(3))).await,
+            "partition" => {
+                let (trials, pairs) = (args.trials.unwrap_or(50), args.pairs.unwrap_or(5));
+                guarded(partition::partition(trials, pairs)).await
+            }
+            "rolling" => {
+                let (calls, restarts) = (args.calls.unwrap_or(1_000_000), args.restarts.unwrap_or(20));
+                guarded(rolling::rolling(calls, restarts)).await
+            }
+            other => bail!("unknown command {other}"),
+        }
+    })
+}
+
+/// Drops the command, and with it all that it made, when it is told to end or takes too long.
+async fn guarded(command: impl Future<Output = anyhow::Result<Verdict>>) -> anyhow::Result<Verdict> {
+    let mut term = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        verdict = tokio::time::timeout(LIMIT, command) => verdict.context("took too long")?,
+        _ = term.recv() => Err(anyhow!("terminated")),
+        _ = interrupt.recv() => Err(anyhow!("interrupted")),
+    }
+}
+
+/// Waits for what has to come, but not for ever.
+async fn within<T>(seconds: u64, what: &str, future: impl Future<Output = T>) -> anyhow::Result<T> {
+    let limited = tokio::time::timeout(Duration::from_secs(seconds), future).await;
+    limited.with_context(|| format!("within {seconds} s it did not come about that {what}"))
+}
+
+fn parse_args() -> Result<Option<(String, Args)>, lexopt::Error> {
+    let (mut command, mut args) = (None, Args::default());
+    let mut parser = lexopt::Parser::from_env();
+    while let Some(arg) = parser.next()? {
+        match arg {
+            Short('h') | Long("help") => return Ok(None),
+            Long("trials") => args.trials = Some(at_least_one(parser.value()?)?),
+            Long("pairs") => args.pairs = Some(at_least_one(parser.value()?)?),
+            Long("calls") => args.calls = Some(at_least_one(parser.value()?)? as u64),
+            Long("restarts") => args.restarts = Some(parser.value()?.parse()?),
+            Long("listen") => args.listen = Some(parser.value()?.parse()?),
+            Long("journal") => args.journal = Some(parser.value()?.into()),
+            Value(value) if command.is_none() => command = Some(value.string()?),
+            other => return Err(other.unexpected()),
+        }
+    }
+    Ok(Some((command.ok_or("the COMMAND is missing")?, args)))
+}
+
+fn at_least_one(value: std::ffi::OsString) -> Result<usize, lexopt::Error> {
+    match value.parse()? {
+        0 => Err("must be at least 1".into()),
+        number => Ok(number),
+    }
+}

@@ -1,0 +1,70 @@
+//! A server as a process of its own.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{ExitStatus, Stdio};
+
+use anyhow::{Context, Result};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::process::{Child, ChildStdout, Command};
+
+use crate::descriptors::Owner;
+use crate::within;
+
+/// A server that runs until it is killed or told to end; killed when this is dropped.
+pub(crate) struct Process {
+    child: Child,
+    pid: u32,
+    lines: Lines<BufReader<ChildStdout>>,
+    pub(crate) address: SocketAddr,
+}
+
+impl Process {
+    /// Starts one, in a network namespace if one is named, and waits until it listens.
+    pub(crate) async fn start(
+        namespace: Option<&str>,
+        listen: SocketAddr,
+        journal: Option<&Path>,
+    ) -> Result<Self> {
+        let program = std::env::current_exe()?;
+        let mut command = match namespace {
+            // It becomes the program, so the child is the server itself.
+            Some(name) => {
+                let mut command = Command::new("ip");
+                command.args(["netns", "exec", name]).arg(program);
+                command
+            }
+            None => Command::new(program),
+        };
+        command.arg("server").arg("--listen").arg(listen.to_string());
+        if let Some(journal) = journal {
+            command.arg("--journal").arg(journal);
+        }
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
+        let mut child = command.spawn().context("cannot start a server")?;
+        let pid = child.id().context("the server has no pid")?;
+        let output = child.stdout.take().context("the server has no output")?;
+        let mut lines = BufReader::new(output).lines();
+        let address =
+            within(10, "a server listens", lines.next_line()).await??.context("the server ended")?;
+        let address = address.parse().with_context(|| format!("no address: {address}"))?;
+        Ok(Self { address, child, pid, lines })
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) -> Result<()> {
+        // Still a child that nobody has waited for, so the number is its own.
+        kill(Pid::from_raw(i32::try_from(self.pid)?), signal).with_context(|| format!("cannot send {signal}"))
+    }
+
+    pub(crate) fn owner(&self) -> Owner {
+        Owner::Process(self.pid)
+    }
+
+    /// Waits for its end. The status, and what it said last.
+    pub(crate) async fn ended(mut self) -> Result<(ExitStatus, String)> {
+        let last = within(40, "a server has ended", self.lines.next_line()).await??.unwrap_or_default();
+        Ok((within(10, "a server has ended", self.child.wait()).await??, last))
+    }
+}

@@ -1,0 +1,89 @@
+//! The server's role.
+
+use std::future::pending;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use nix::sys::prctl;
+use nix::sys::signal::Signal;
+use rpc_core::{Context, Status};
+use rpc_server::{Builder, Server};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::journal::Journal;
+
+/// How long a silent peer is left alone in these trials, and how long it may take to answer.
+pub(crate) const PING_INTERVAL: Duration = Duration::from_secs(1);
+pub(crate) const PING_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// One call in so many waits, so that some are in flight whenever the server drains.
+const LINGERING: u64 = 16;
+const LINGER: Duration = Duration::from_millis(3);
+
+/// Serves until SIGTERM. The first line it prints is its address, the last one what became of the calls
+/// that it ended with.
+pub(crate) async fn serve(listen: SocketAddr, journal: Option<&Path>) -> Result<()> {
+    // Whatever ends the one that started it, be it a SIGKILL, nothing stays behind.
+    prctl::set_pdeathsig(Signal::SIGKILL)?;
+    let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
+    let address = listener.local_addr()?;
+    let journal = journal.map(Journal::create).transpose()?.map(Arc::new);
+    let builder = services(journal.clone()).ping_interval(PING_INTERVAL).ping_timeout(PING_TIMEOUT);
+    let mut term = signal(SignalKind::terminate())?;
+    say(&address.to_string())?;
+    let signal = async move { _ = term.recv().await };
+    let report = builder.serve(listener).with_graceful_shutdown(signal).await?;
+    if let Some(journal) = journal {
+        journal.flush()?;
+    }
+    say(&format!("{} {}", report.finished, report.cancelled))
+}
+
+fn services(journal: Option<Arc<Journal>>) -> Builder {
+    let entered = Arc::new(watch::Sender::new(0_u64));
+    let seen = entered.clone();
+    let hold = move |_: Context, _: u64| {
+        let entered = entered.clone();
+        async move {
+            entered.send_modify(|count| *count += 1);
+            pending::<Result<u64, Status>>().await
+        }
+    };
+    // Waits until so many more are held.
+    let held = move |_: Context, more: u64| {
+        let (seen, mut count) = (seen.clone(), seen.subscribe());
+        async move {
+            count.wait_for(|count| *count >= more).await?;
+            seen.send_modify(|count| *count -= more);
+            Ok::<_, Status>(more)
+        }
+    };
+    let append = move |_: Context, number: u64| {
+        let journal = journal.clone();
+        async move {
+            let journal = journal.as_deref().ok_or_else(|| Status::unknown("there is no journal"))?;
+            journal.append(number)?;
+            if number.is_multiple_of(LINGERING) {
+                tokio::time::sleep(LINGER).await;
+            }
+            Ok::<_, Status>(number)
+        }
+    };
+    Server::builder()
+        .register_fn("Chaos.Echo", |_: Context, number: u64| async move { Ok::<_, Status>(number) })
+        .register_fn("Chaos.Hold", hold)
+        .register_fn("Chaos.Held", held)
+        .register_fn("Chaos.Append", append)
+}
+
+fn say(line: &str) -> Result<()> {
+    let mut output = std::io::stdout().lock();
+    writeln!(output, "{line}")?;
+    Ok(output.flush()?)
+}
