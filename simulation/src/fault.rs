@@ -10,6 +10,9 @@ use turmoil::Sim;
 use crate::fleet::Fleet;
 use crate::script::millis;
 
+/// Between two faults of one server: a host that is started runs with the next step of time.
+const BREATH: Duration = Duration::from_millis(10);
+
 /// A server's host name.
 #[must_use]
 pub fn server_name(server: usize) -> String {
@@ -169,7 +172,9 @@ pub fn spells(rng: &mut SmallRng, most: usize, time: Duration, servers: usize, c
         let from = millis(rng, 1..end);
         let spell = Spell { fault, from, until: from + millis(rng, 1..200) };
         let clear = |other: &Spell| {
-            spell.until < other.from || other.until < spell.from || !spell.fault.overlaps(other.fault)
+            spell.until + BREATH < other.from
+                || other.until + BREATH < spell.from
+                || !spell.fault.overlaps(other.fault)
         };
         if spells.iter().all(clear) {
             spells.push(spell);
