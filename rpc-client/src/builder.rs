@@ -96,11 +96,11 @@ impl Builder {
         self
     }
 
-    /// How long the server may say nothing before it is asked whether it is there. Default 30 s;
-    /// `None`: it is never asked, and a connection whose other end is gone without a word may wait
+    /// How long the server may say nothing before it is asked whether it is there. Default 30 s, at
+    /// least 1 s, for a server bears no more; `None`: it is never asked, and a connection whose other end is gone without a word may wait
     /// for an answer for ever.
     pub fn ping_interval(mut self, interval: impl Into<Option<Duration>>) -> Self {
-        self.ping.interval = interval.into();
+        self.ping.interval = interval.into().map(|interval| interval.max(Duration::from_secs(1)));
         self
     }
 
@@ -120,7 +120,7 @@ impl Builder {
 
     /// The waits between failed attempts to connect: the first one, and the longest. Each is 1.6 times
     /// the one before, and up to a fifth more or less, so that many clients do not come all at once
-    /// (gRPC's rule). Default 100 ms and 30 s.
+    /// (gRPC's rule). Default 100 ms and 30 s, at least 1 ms.
     ///
     /// A connection that is lost is made again at once, unless it and one before lasted no longer than
     /// the first wait: then they count as failed attempts.

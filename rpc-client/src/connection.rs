@@ -33,6 +33,8 @@ pub(crate) struct Connection<IO> {
     woken: Vec<Waker>,
     shared: Arc<Shared>,
     liveness: Liveness,
+    /// The last Ping stands among the output that the callers left, and not yet in `writing`.
+    ping_waits: bool,
     /// When the next call expires, as far as this task knows.
     next_deadline: Option<Instant>,
     timer: Timer,
@@ -89,6 +91,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
             woken: Vec::new(),
             shared,
             liveness: Liveness::new(ping.interval, ping.timeout, now()),
+            ping_waits: false,
             next_deadline: None,
             timer: Timer::default(),
             leaving: leaving.clone(),
@@ -139,6 +142,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
                     }
                     rpc_io::lend_buffer(&mut self.writing);
                     self.shared.take_output(&mut self.writing);
+                    self.ping_waits = false;
                 }
             }
         }
@@ -163,7 +167,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
             Poll::Pending => false,
         };
         if self.liveness.is_asking() && self.writing.len() < waits {
-            self.liveness.wrote(now(), can_write);
+            self.liveness.wrote(now(), can_write && !self.ping_waits);
         }
         loop {
             let (demand, next_deadline) = self.shared.poll_demand(cx.waker(), can_write);
@@ -191,7 +195,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
         self.shared.expire(now);
         match self.liveness.check(now) {
             Check::Alive => {}
-            Check::Ask => _ = self.shared.ping(now),
+            Check::Ask => {
+                // Without one of its own, because callers have asked so often: theirs are as good.
+                let _ = self.shared.ping(now);
+                self.ping_waits = true;
+            }
             Check::Dead => return Poll::Ready(ControlFlow::Break(Lost::Unresponsive)),
         }
         Poll::Ready(ControlFlow::Continue(()))

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::future::Future;
+use std::io;
 use std::mem;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -114,10 +115,10 @@ impl Endpoint {
     ) -> impl Future<Output = Result<Arc<Link>, NotConnected>> + Send + use<> {
         let (endpoint, mut phase) = (self.clone(), self.phase.subscribe());
         async move {
-            let mut waited = false;
+            let (mut waited, mut begun) = (false, false);
             loop {
                 let seen = phase.borrow_and_update().clone();
-                if let Some(decided) = endpoint.decide(seen, waited) {
+                if let Some(decided) = endpoint.decide(seen, waited, &mut begun) {
                     return decided;
                 }
                 waited = true;
@@ -127,8 +128,14 @@ impl Endpoint {
         }
     }
 
-    /// What a call makes of the phase; `None`: it waits for the next.
-    fn decide(self: &Arc<Self>, seen: Phase, waited: bool) -> Option<Result<Arc<Link>, NotConnected>> {
+    /// What a call makes of the phase; `None`: it waits for the next. `begun`: it has begun to
+    /// connect, which it does once.
+    fn decide(
+        self: &Arc<Self>,
+        seen: Phase,
+        waited: bool,
+        begun: &mut bool,
+    ) -> Option<Result<Arc<Link>, NotConnected>> {
         match seen {
             Phase::Ready(link) if self.reconnects() && link.shared.is_over() => None,
             Phase::Ready(link) => Some(Ok(link)),
@@ -136,20 +143,25 @@ impl Endpoint {
             Phase::Failed(_) if self.reconnects() && self.reconnect.wait_for_ready => None,
             // Nobody else tries again.
             Phase::Failed(_) if !self.reconnects() && !waited => {
-                self.begin();
+                *begun = self.begin();
                 None
             }
             Phase::Failed(error) => Some(Err(NotConnected::Failed(error))),
+            // The runtime is gone in which this call runs, or takes no tasks any more.
+            Phase::Idle if *begun => {
+                let ended = io::Error::other("the runtime has ended");
+                Some(Err(NotConnected::Failed(Arc::new(ConnectError::dial(&self.peer, ended)))))
+            }
             Phase::Idle => {
-                self.begin();
+                *begun = self.begin();
                 None
             }
             Phase::Connecting => None,
         }
     }
 
-    /// Begins to connect, unless somebody has.
-    fn begin(self: &Arc<Self>) {
+    /// Begins to connect, unless somebody has; whether it was this one.
+    fn begin(self: &Arc<Self>) -> bool {
         let first = self.phase.send_if_modified(|phase| {
             let rests = matches!(phase, Phase::Idle | Phase::Failed(_));
             if rests {
@@ -160,6 +172,7 @@ impl Endpoint {
         if first {
             self.keep(None);
         }
+        first
     }
 
     fn keep(self: &Arc<Self>, link: Option<Arc<Link>>) {

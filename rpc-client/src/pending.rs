@@ -15,7 +15,7 @@ use rpc_core::caller::{Options, Reply, Request};
 use rpc_core::client::{OpenError, Outcome, RequestHead};
 use rpc_core::format::EncodeError;
 use rpc_core::{Body, CallId, Executed, Metadata};
-use rpc_io::with_scratch;
+use rpc_io::{now, with_scratch};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -152,7 +152,7 @@ impl<A: Serialize + Send, R: DeserializeOwned + Send + 'static> Pending<A, R> {
         }
         let endpoint = self.endpoint.clone();
         let deadline = self.until.deadline();
-        let made = Instant::now();
+        let made = now();
         self.intercepted = Some((made, 0));
         for (at, interceptor) in endpoint.interceptors.iter().enumerate() {
             let mut outgoing = Outgoing { method: &self.method, metadata: &mut self.metadata, deadline };
@@ -361,7 +361,7 @@ impl<A, R> Pending<A, R> {
 
     fn after(&mut self, outcome: Option<Result<(), &Error>>) {
         let Some((made, agreed)) = self.intercepted.take() else { return };
-        let ended = Ended { method: &self.method, outcome, elapsed: made.elapsed() };
+        let ended = Ended { method: &self.method, outcome, elapsed: now() - made };
         self.endpoint.interceptors[..agreed].iter().rev().for_each(|one| one.after(&ended));
     }
 }

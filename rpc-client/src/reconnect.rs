@@ -1,8 +1,12 @@
 //! Staying connected: when to dial again.
 
+use std::future::poll_fn;
 use std::hash::{BuildHasher, RandomState};
+use std::io;
 use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Weak};
+use std::task::Poll;
 use std::time::Duration;
 
 use rpc_core::jitter::Jitter;
@@ -10,13 +14,16 @@ use rpc_io::now;
 use tokio::time::sleep;
 
 use crate::connect_error::ConnectError;
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Dial, Endpoint};
 use crate::link::Link;
 
 /// Each wait is so many times the one before, and varies by so much: gRPC's numbers
 /// (<https://github.com/grpc/grpc/blob/master/doc/connection-backoff.md>).
 const FACTOR: f64 = 1.6;
 const VARIATION: f64 = 0.2;
+
+/// The least of them: without any, a server that refuses would be dialled all the time.
+const LEAST: Duration = Duration::from_millis(1);
 
 /// How a client comes back to its server; see the methods of [`Builder`](crate::Builder).
 #[derive(Clone, Debug)]
@@ -51,7 +58,8 @@ struct Backoff {
 
 impl Backoff {
     fn new(settings: &Reconnect) -> Self {
-        let Reconnect { first, most, seed, .. } = *settings;
+        let Reconnect { seed, .. } = *settings;
+        let (first, most) = (settings.first.max(LEAST), settings.most.max(LEAST));
         let seed = seed.unwrap_or_else(|| RandomState::new().hash_one(0));
         Self { first, most, next: first.min(most), jitter: Jitter::new(seed) }
     }
@@ -105,7 +113,10 @@ pub(crate) fn stay_connected(
 
 /// `None`: the endpoint was closed or is gone.
 async fn dial_and_dial_again(endpoint: Weak<Endpoint>, mut link: Option<Arc<Link>>) -> Option<()> {
-    let mut backoff = Backoff::new(&endpoint.upgrade()?.reconnect);
+    let (mut backoff, address) = {
+        let endpoint = endpoint.upgrade()?;
+        (Backoff::new(&endpoint.reconnect), endpoint.peer.clone())
+    };
     // Whether the next loss is followed by a dial without a wait.
     let mut at_once = true;
     loop {
@@ -113,7 +124,7 @@ async fn dial_and_dial_again(endpoint: Weak<Endpoint>, mut link: Option<Arc<Link
             Some(link) => Ok(link),
             None => {
                 let dial = endpoint.upgrade()?.dial()?;
-                let made = dial.await;
+                let made = no_panic(dial, &address).await;
                 if let Ok(link) = &made {
                     endpoint.upgrade()?.adopt(link.clone()).then_some(())?;
                 }
@@ -141,7 +152,7 @@ async fn dial_and_dial_again(endpoint: Weak<Endpoint>, mut link: Option<Arc<Link
                 if mem::take(&mut at_once) {
                     continue;
                 }
-                ConnectError::Lost { address: endpoint.peer.to_string(), source: shared.lost() }
+                ConnectError::Lost { address: address.to_string(), source: shared.lost() }
             }
             Err(error) => error,
         };
@@ -155,6 +166,17 @@ async fn dial_and_dial_again(endpoint: Weak<Endpoint>, mut link: Option<Arc<Link
         drop(failed);
         sleep(wait).await;
     }
+}
+
+/// A connector is the user's. Its panic is an attempt that failed, and no end of all attempts.
+async fn no_panic(mut dial: Dial, address: &str) -> Result<Arc<Link>, ConnectError> {
+    poll_fn(|cx| {
+        let polled = catch_unwind(AssertUnwindSafe(|| dial.as_mut().poll(cx)));
+        polled.unwrap_or_else(|_| {
+            Poll::Ready(Err(ConnectError::dial(address, io::Error::other("the connector panicked"))))
+        })
+    })
+    .await
 }
 
 #[cfg(test)]

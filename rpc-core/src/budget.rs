@@ -73,9 +73,11 @@ impl Budget {
     pub(crate) fn draw(&mut self, now: Instant) -> bool {
         let since = *self.refilled.get_or_insert(now);
         let earned = now.saturating_duration_since(since).as_nanos() / REFILL.as_nanos();
+        let earned = u32::try_from(earned).unwrap_or(u32::MAX);
         if earned > 0 {
-            self.left = self.burst.min(self.left.saturating_add(u32::try_from(earned).unwrap_or(BURST)));
-            self.refilled = Some(now);
+            self.left = self.burst.min(self.left.saturating_add(earned));
+            // What is left of a step counts for the next: otherwise heaps in bad moments earn half.
+            self.refilled = since.checked_add(REFILL.saturating_mul(earned)).or(Some(now));
         }
         take_one(&mut self.left)
     }
@@ -107,5 +109,19 @@ mod tests {
         assert_eq!((0..5000).filter(|_| budget.cancel(start)).count(), 1000);
         let later = start + Duration::from_secs(1);
         assert_eq!((0..5000).filter(|_| budget.draw(later)).count(), 33);
+    }
+
+    #[test]
+    fn pings_that_one_side_spaces_fairly_are_fair_when_they_come_in_heaps() {
+        let (mut ours, mut theirs, start) = (Budget::half(), Budget::new(), Instant::now());
+        let mut sent = 0;
+        for millis in 0..600_000 {
+            let now = start + Duration::from_millis(millis);
+            sent += u32::from(ours.ping(now));
+            // A network that holds back what comes within 50 ms.
+            if millis % 50 == 49 {
+                assert!((0..std::mem::take(&mut sent)).all(|_| theirs.ping(now)), "after {millis} ms");
+            }
+        }
     }
 }

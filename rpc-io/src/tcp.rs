@@ -1,17 +1,22 @@
 //! What is set on TCP sockets.
 
 use std::io;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
+
+/// The times that the system counts in its own units. Others would be refused, and no connection made.
+const SECONDS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(32_767);
+const LONGEST_UNACKNOWLEDGED: Duration = Duration::from_millis(i32::MAX as u64);
 
 /// What is set on TCP sockets; `TCP_NODELAY` always is.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct TcpOptions {
     /// How long a connection is idle before the kernel probes it, and between its probes.
-    /// Default 30 s; `None` switches probing off.
+    /// Default 30 s, at least 1 s, at most about 9 hours; `None` switches probing off.
     pub keepalive: Option<Duration>,
     /// How long sent bytes may stay unacknowledged before the kernel gives the connection up
     /// (Linux only). Default 40 s; `None` leaves it to the kernel, which takes about 15 minutes.
@@ -33,10 +38,11 @@ impl TcpOptions {
         stream.set_nodelay(true)?;
         let socket = SockRef::from(stream);
         if let Some(period) = self.keepalive {
+            let period = period.clamp(*SECONDS.start(), *SECONDS.end());
             socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(period).with_interval(period))?;
         }
         #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
-        socket.set_tcp_user_timeout(self.user_timeout)?;
+        socket.set_tcp_user_timeout(self.user_timeout.map(|time| time.min(LONGEST_UNACKNOWLEDGED)))?;
         Ok(())
     }
 }
@@ -72,5 +78,18 @@ mod tests {
     async fn sockets_are_left_to_the_kernel_when_that_is_wished() {
         let (set, nodelay) = set_on_a_socket(TcpOptions { keepalive: None, user_timeout: None }).await;
         assert_eq!((set.keepalive, set.user_timeout, nodelay), (None, None, true));
+    }
+
+    #[tokio::test]
+    async fn times_that_the_system_cannot_count_are_the_next_that_it_can() {
+        let seconds = Duration::from_secs;
+        for (time, keepalive, user_timeout) in [
+            (Duration::from_millis(1), seconds(1), Duration::from_millis(1)),
+            (Duration::MAX, seconds(32_767), Duration::from_millis(i32::MAX as u64)),
+        ] {
+            let options = TcpOptions { keepalive: Some(time), user_timeout: Some(time) };
+            let (set, _) = set_on_a_socket(options).await;
+            assert_eq!((set.keepalive, set.user_timeout), (Some(keepalive), Some(user_timeout)));
+        }
     }
 }

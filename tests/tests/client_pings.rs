@@ -7,7 +7,7 @@ use std::time::Duration;
 use rpc_client::{Client, Error, Lost};
 use rpc_core::Executed;
 use tests::{Frame, Raw, arith, join, listen, within};
-use tokio::io::DuplexStream;
+use tokio::io::{AsyncReadExt, DuplexStream};
 use tokio::time::{Instant, sleep, timeout};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -140,4 +140,31 @@ async fn a_real_server_answers() {
     within(client.close()).await.unwrap();
     let error = within(client.ping()).await.unwrap_err();
     assert!(matches!(error, Error::Shutdown { .. }), "{error:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_takes_slowly_what_stands_before_the_ping_is_not_given_up() {
+    let (client, mut raw) = asking(Client::builder()).await;
+    let call =
+        |bytes: usize| tokio::spawn(client.call::<_, i64>("Any.Name", vec![0_u8; bytes]).into_future());
+    // The first has filled the stream when the second is made, and that one waits before the Ping.
+    let first = call(6000);
+    sleep(SECOND).await;
+    let second = call(100_000);
+    sleep(SECOND * 30).await;
+    for _ in 0..25 {
+        raw.0.read_exact(&mut [0; 4096]).await.unwrap();
+        sleep(SECOND * 9).await;
+    }
+    assert!(!first.is_finished() && !second.is_finished(), "{:?}", first.await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_answers_is_kept_however_often_it_is_to_be_asked() {
+    for interval in [Duration::ZERO, SECOND / 50] {
+        let server = arith().build().unwrap();
+        let client = Client::builder().ping_interval(interval).over(tests::pipe(&server)).await.unwrap();
+        sleep(SECOND * 100).await;
+        assert!(!client.is_closed(), "{interval:?}");
+    }
 }

@@ -88,6 +88,28 @@ async fn a_client_interceptor_sees_every_call_and_every_end() {
     gate.dropped().await;
 }
 
+struct Watch(Arc<Mutex<Option<Duration>>>);
+
+impl rpc_client::Interceptor for Watch {
+    fn after(&self, call: &rpc_client::Ended<'_>) {
+        *self.0.lock().unwrap() = Some(call.elapsed);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_interceptor_is_told_how_long_a_call_took_by_the_clock_of_the_runtime() {
+    let (gate, elapsed) = (Gate::new(), Arc::default());
+    let server = gate.register(arith()).build().unwrap();
+    let builder = Client::builder().interceptor(Watch(Arc::clone(&elapsed)));
+    let client = within(builder.over(pipe(&server))).await.unwrap();
+    let call = client.start::<i64>("Gate.Pass", 1);
+    gate.entered().await;
+    tokio::time::sleep(Duration::from_millis(250)).await;
+    gate.open(1);
+    within(call).await.unwrap();
+    assert_eq!(elapsed.lock().unwrap().unwrap().as_millis(), 250);
+}
+
 #[tokio::test]
 async fn a_server_interceptor_sees_what_the_clients_added_and_how_calls_ended() {
     let (gate, near, far) = (Gate::new(), Log::default(), Log::default());
