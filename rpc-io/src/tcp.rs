@@ -1,22 +1,30 @@
 //! What is set on TCP sockets.
 
 use std::io;
-use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 
-/// The times that the system counts in its own units. Others would be refused, and no connection made.
-const SECONDS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(32_767);
+/// The kernel holds no more bytes than this that it has not sent yet. Otherwise it takes megabytes and then
+/// nothing until a third of them has gone: a peer that takes 100 kB a second looked like one that takes
+/// nothing for 15 s, and a Ping stood behind all of it.
+#[cfg(any(target_os = "android", target_os = "linux"))]
+const MAX_UNSENT: u32 = 128 * 1024;
+
+/// The times that the kernel takes; it refuses others, and no connection would be made.
+const MIN_KEEPALIVE: Duration = Duration::from_secs(1);
+const MAX_KEEPALIVE: Duration = Duration::from_secs(32_767);
+#[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
 const LONGEST_UNACKNOWLEDGED: Duration = Duration::from_millis(i32::MAX as u64);
 
-/// What is set on TCP sockets; `TCP_NODELAY` always is.
+/// What is set on TCP sockets; `TCP_NODELAY` always is, and on Linux that the kernel holds no more than
+/// 128 KiB unsent (`TCP_NOTSENT_LOWAT`).
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct TcpOptions {
     /// How long a connection is idle before the kernel probes it, and between its probes.
-    /// Default 30 s, at least 1 s, at most about 9 hours; `None` switches probing off.
+    /// Default 30 s, from 1 s to 32,767 s; `None` switches probing off.
     pub keepalive: Option<Duration>,
     /// How long sent bytes may stay unacknowledged before the kernel gives the connection up
     /// (Linux only). Default 40 s; `None` leaves it to the kernel, which takes about 15 minutes.
@@ -37,8 +45,11 @@ impl TcpOptions {
     pub fn apply(&self, stream: &TcpStream) -> io::Result<()> {
         stream.set_nodelay(true)?;
         let socket = SockRef::from(stream);
+        #[cfg(any(target_os = "android", target_os = "linux"))]
+        socket.set_tcp_notsent_lowat(MAX_UNSENT)?;
         if let Some(period) = self.keepalive {
-            let period = period.clamp(*SECONDS.start(), *SECONDS.end());
+            // The kernel refuses others, and what is set after it would not be set.
+            let period = period.clamp(MIN_KEEPALIVE, MAX_KEEPALIVE);
             socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(period).with_interval(period))?;
         }
         #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
@@ -50,9 +61,29 @@ impl TcpOptions {
 #[cfg(test)]
 #[cfg(target_os = "linux")]
 mod tests {
+    use tokio::io::AsyncReadExt;
     use tokio::net::TcpListener;
+    use tokio::time::timeout;
 
     use super::*;
+
+    #[tokio::test]
+    async fn what_a_slow_peer_takes_is_seen_long_before_it_has_taken_all_that_the_kernel_holds() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let near = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (mut far, _) = listener.accept().await.unwrap();
+        TcpOptions::default().apply(&near).unwrap();
+        // After a write of less than all of it, room is waited for.
+        let mut bytes = &[7; 32 << 20][..];
+        while let Ok(count @ 1..) = near.try_write(bytes) {
+            bytes = &bytes[count..];
+        }
+        assert!(!bytes.is_empty(), "the kernel took it all");
+        let mut taken = vec![0; 192 * 1024];
+        timeout(Duration::from_secs(10), far.read_exact(&mut taken)).await.unwrap().unwrap();
+        timeout(Duration::from_secs(10), near.writable()).await.expect("there is room again").unwrap();
+        near.try_write(&[7]).unwrap();
+    }
 
     async fn set_on_a_socket(options: TcpOptions) -> (TcpOptions, bool) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -72,6 +103,18 @@ mod tests {
         let (set, nodelay) = set_on_a_socket(TcpOptions::default()).await;
         let seconds = |seconds| Some(Duration::from_secs(seconds));
         assert_eq!((set.keepalive, set.user_timeout, nodelay), (seconds(30), seconds(40), true));
+    }
+
+    #[tokio::test]
+    async fn a_period_that_the_kernel_does_not_take_is_the_nearest_that_it_does() {
+        let user_timeout = Some(Duration::from_secs(7));
+        for (asked, seconds) in
+            [(Duration::ZERO, 1), (Duration::from_millis(1500), 1), (Duration::MAX, 32_767)]
+        {
+            let (set, _) = set_on_a_socket(TcpOptions { keepalive: Some(asked), user_timeout }).await;
+            let period = Some(Duration::from_secs(seconds));
+            assert_eq!((set.keepalive, set.user_timeout), (period, user_timeout), "{asked:?}");
+        }
     }
 
     #[tokio::test]

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::Uri;
 use http::request::Parts;
 use rpc_core::handshake::{DEFAULT_PATH, MAX_HEAD, Refusal};
 use rpc_core::{Format, Limits};
@@ -43,8 +44,19 @@ impl Config {
         if self.formats.is_empty() {
             return Err(BuildError::NoFormat);
         }
+        let zeros = [
+            ("head_timeout", self.head_timeout.is_zero()),
+            ("max_head", self.max_head == 0),
+            ("max_memory", self.max_memory == 0),
+            ("write_timeout", self.write_timeout.is_zero()),
+            ("ping_timeout", self.ping_timeout.is_zero()),
+            ("max_connection_age", self.max_connection_age.is_some_and(|age| age.is_zero())),
+        ];
+        if let Some((setting, _)) = zeros.into_iter().find(|(_, is_zero)| *is_zero) {
+            return Err(BuildError::Zero { setting });
+        }
         let path = self.path.clone();
-        if !path.starts_with('/') {
+        if !can_be_asked_for(&path) {
             return Err(BuildError::Path { path });
         }
         #[cfg(feature = "debug-page")]
@@ -52,12 +64,17 @@ impl Config {
             if *debug == path {
                 return Err(BuildError::PathTwice { path });
             }
-            if !debug.starts_with('/') {
+            if !can_be_asked_for(debug) {
                 return Err(BuildError::Path { path: debug.clone() });
             }
         }
         Ok(())
     }
+}
+
+/// As a request's target is read: a query is not part of its path.
+fn can_be_asked_for(path: &str) -> bool {
+    path.starts_with('/') && Uri::try_from(path).is_ok_and(|target| target.path() == path)
 }
 
 impl Default for Config {

@@ -35,8 +35,8 @@ pub enum BuildError {
         /// The full name.
         method: String,
     },
-    /// A path that no request can have: it does not begin with `/`.
-    #[error("rpc: path {path:?} does not begin with /")]
+    /// A path that no request can have: it begins with `/`, and a query is not part of it.
+    #[error("rpc: no request can have the path {path:?}: one begins with / and has no query")]
     Path {
         /// The path.
         path: String,
@@ -50,6 +50,13 @@ pub enum BuildError {
     /// No body format is left to choose from.
     #[error("rpc: no body format")]
     NoFormat,
+    /// With this setting at zero nobody could be served. What is to be unlimited is left alone, or set to
+    /// the largest value there is.
+    #[error("rpc: {setting} is zero: nobody could be served")]
+    Zero {
+        /// The method of [`Builder`](crate::Builder) that sets it.
+        setting: &'static str,
+    },
     /// A limit that cannot be announced to clients.
     #[error(transparent)]
     Limits(#[from] rpc_core::handshake::LimitOutOfRange),

@@ -233,11 +233,9 @@ impl Session {
         };
         self.calls.end();
         if self.server.shutdown.phase() >= Phase::Draining {
-            match record.context.cancel_reason() {
-                Some(CancelReason::Shutdown | CancelReason::ConnectionAge) => {
-                    self.server.shutdown.count_cancelled()
-                }
-                _ => self.server.shutdown.count_finished(),
+            match was_cancelled_by_us(&record.context) {
+                true => self.server.shutdown.count_cancelled(),
+                false => self.server.shutdown.count_finished(),
             }
         }
         self.server.after(&record.context, answered.code, record.intercepted);
@@ -298,6 +296,21 @@ impl Session {
     fn put_refusal(&mut self, id: CallId, status: &Status) {
         put_status(id, status, Executed::No, &Metadata::EMPTY, self.limit, &mut self.out);
     }
+}
+
+impl Drop for Session {
+    /// Calls that were cancelled and could not be answered any more were cancelled all the same.
+    fn drop(&mut self) {
+        if self.server.shutdown.phase() >= Phase::Draining {
+            let cancelled = self.contexts.values().filter(|context| was_cancelled_by_us(context));
+            cancelled.for_each(|_| self.server.shutdown.count_cancelled());
+        }
+    }
+}
+
+/// A grace of the server's ended before the call did.
+fn was_cancelled_by_us(context: &Context) -> bool {
+    matches!(context.cancel_reason(), Some(CancelReason::Shutdown | CancelReason::ConnectionAge))
 }
 
 fn conclude(entry: &Entry, span: &Span, answered: Answered) {

@@ -36,6 +36,27 @@ fn limits_that_cannot_be_announced_are_refused_when_the_server_is_made() {
     assert!(refused(calls(0)) && !refused(calls(1)) && !refused(calls(65_536)) && refused(calls(65_537)));
 }
 
+/// Zero is not "no limit": such a server would refuse everybody, or drop them at once.
+#[test]
+fn settings_that_would_serve_nobody_are_refused_when_the_server_is_made() {
+    let zero = |builder: Builder| match builder.build() {
+        Err(BuildError::Zero { setting }) => setting,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(zero(arith().head_timeout(Duration::ZERO)), "head_timeout");
+    assert_eq!(zero(arith().max_head(0)), "max_head");
+    assert_eq!(zero(arith().max_memory(0)), "max_memory");
+    assert_eq!(zero(arith().write_timeout(Duration::ZERO)), "write_timeout");
+    assert_eq!(zero(arith().ping_timeout(Duration::ZERO)), "ping_timeout");
+    assert_eq!(zero(arith().max_connection_age(Duration::ZERO)), "max_connection_age");
+    for path in ["rpc", "", "/rpc?tenant=a", "/a b", "/a#b"] {
+        assert_eq!(arith().path(path).build().unwrap_err(), BuildError::Path { path: path.into() });
+    }
+    let whole = Duration::MAX;
+    let longest = arith().head_timeout(whole).write_timeout(whole).ping_interval(whole).ping_timeout(whole);
+    longest.max_connection_age(whole).grace(whole).build().unwrap();
+}
+
 #[tokio::test]
 async fn a_blocking_handler_that_was_given_up_holds_its_memory_until_it_has_ended() {
     let (release, released) = mpsc::channel::<()>();

@@ -159,6 +159,24 @@ async fn a_client_that_reads_a_byte_at_a_time_does_not_hold_up_the_end() {
     assert_eq!(server.connections(), 0);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_call_that_was_cancelled_counts_as_such_though_its_client_takes_no_answer() {
+    let gate = Gate::new();
+    let reply = |_: Context, (): ()| async { Ok::<_, Status>(vec![7u8; 65_536]) };
+    let builder = gate.register(arith()).output_mark(1024).register_fn("Large.Reply", reply);
+    let (server, (near, far)) = (builder.build().unwrap(), tokio::io::duplex(1024));
+    let serving = server.clone();
+    tokio::spawn(async move { serving.serve_connection(far).await });
+    let mut raw = Raw::enter(near, "").await;
+    raw.send(&Frame::request(1, "Gate.Pass", &1i64)).await;
+    gate.entered().await;
+    raw.send(&Frame::request(2, "Large.Reply", &())).await;
+    within(raw.0.read_u8()).await.unwrap();
+    let report = within(server.shutdown(Duration::from_secs(1))).await;
+    gate.dropped().await;
+    assert_eq!((report.connections, report.finished, report.cancelled), (1, 0, 1));
+}
+
 #[tokio::test]
 async fn a_blocking_handler_counts_and_is_waited_for_after_its_connection() {
     let (release, released) = mpsc::channel::<()>();
