@@ -1,9 +1,8 @@
 //! Cancellation of one call, without a runtime.
 
-use std::sync::Mutex;
-use std::sync::PoisonError;
-use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Context, Poll, Waker};
+
+use crate::sync::{AtomicU8, Mutex, MutexGuard, Ordering, PoisonError};
 
 /// Why a call was given up, or that it is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -93,7 +92,7 @@ impl Signal {
         drop(waker);
     }
 
-    fn waiting(&self) -> std::sync::MutexGuard<'_, Waiting> {
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -19,6 +19,8 @@ use crate::limits::{Limits, MAX_MAX_CALLS};
 use crate::message::{self, Fields, GoAway, MAX_METHODS};
 use crate::metadata::Metadata;
 use crate::output::{Output, TooLarge};
+#[cfg(planted)]
+use crate::planted::{Bug, bites, is_planted};
 use crate::status::Executed;
 
 pub use slot::Outcome;
@@ -267,6 +269,14 @@ impl Calls {
         match slot.state {
             State::Open => {
                 slot.state = State::Abandoned;
+                #[cfg(planted)]
+                if bites(Bug::ReusedSlot) {
+                    self.free.push(id.slot());
+                }
+                #[cfg(planted)]
+                if bites(Bug::UnsentCancel) {
+                    return waker;
+                }
                 out.put(Kind::Cancel, 0, id, &[]);
             }
             State::Done(_) => {
@@ -370,6 +380,8 @@ impl Calls {
 }
 
 fn open_slot(slots: &mut [Slot], kind: Kind, id: CallId) -> Result<&mut Slot, ProtocolError> {
+    #[cfg(planted)]
+    let id = if is_planted(Bug::ReusedSlot) { slots[usize::from(id.slot())].id } else { id };
     slots
         .get_mut(usize::from(id.slot()))
         .filter(|slot| slot.id == id && matches!(slot.state, State::Open | State::Expired | State::Abandoned))

@@ -37,9 +37,13 @@ pub mod liveness;
 pub mod message;
 pub mod metadata;
 pub mod output;
+#[cfg(planted)]
+#[doc(hidden)]
+pub mod planted;
 pub mod server;
 pub mod service;
 pub mod status;
+mod sync;
 
 pub use body::Body;
 pub use call_id::CallId;

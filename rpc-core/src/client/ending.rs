@@ -8,6 +8,8 @@ use super::slot::{Done, Slot, State};
 use crate::call_id::CallId;
 use crate::frame::Kind;
 use crate::output::Output;
+#[cfg(planted)]
+use crate::planted::{Bug, bites};
 use crate::status::Executed;
 
 impl Calls {
@@ -54,6 +56,8 @@ impl Calls {
     /// The connection is gone after `written` bytes: ends every call. One whose last byte was
     /// never written cannot have run.
     pub fn disconnect(&mut self, written: u64, woken: &mut Vec<Waker>) {
+        #[cfg(planted)]
+        let written = if bites(Bug::MaybeAsNo) { 0 } else { written };
         self.lose(|slot| Some(if slot.end > written { Executed::No } else { Executed::Maybe }), woken);
     }
 
@@ -91,6 +95,10 @@ impl Calls {
             // An answer after that is too late, whoever is first to see it.
             State::Expired => slot.state = State::Done(Done::Expired),
             _ => slot.state = State::Done(done),
+        }
+        #[cfg(planted)]
+        if bites(Bug::LostWakeUp) {
+            return;
         }
         woken.extend(slot.waker.take());
     }

@@ -1,0 +1,14 @@
+//! The client's errors, as far as `shared` knows them.
+
+use rpc_core::message::GoAway;
+
+/// What became of a connection.
+#[derive(Clone, Debug)]
+pub(crate) enum Lost {
+    /// This side closed it.
+    Closed,
+    /// The other side closed it.
+    Eof,
+    /// The server takes no new calls.
+    GoingAway(#[expect(dead_code, reason = "read by people only")] Option<GoAway>),
+}
