@@ -353,18 +353,23 @@ impl<A, R> Pending<A, R> {
     }
 
     /// Lets go of slot or queue.
+    #[inline]
     fn leave(&mut self) {
-        match mem::replace(&mut self.state, State::Over) {
-            State::Sent(link, id) => link.shared.abandon(id),
-            State::Queued(link, ticket) => link.shared.leave_queue(ticket),
+        match &self.state {
+            State::Over => return,
+            State::Sent(link, id) => link.shared.abandon(*id),
+            State::Queued(link, ticket) => link.shared.leave_queue(*ticket),
             _ => {}
         }
+        self.state = State::Over;
     }
 
+    #[inline]
     fn after(&mut self, outcome: Option<Result<(), &Error>>) {
-        let Some((made, agreed)) = self.intercepted.take() else { return };
-        let ended = Ended { method: &self.method, outcome, elapsed: now() - made };
-        self.endpoint.interceptors[..agreed].iter().rev().for_each(|one| one.after(&ended));
+        if let Some((made, agreed)) = self.intercepted.take() {
+            let ended = Ended { method: &self.method, outcome, elapsed: now() - made };
+            self.endpoint.interceptors[..agreed].iter().rev().for_each(|one| one.after(&ended));
+        }
     }
 }
 

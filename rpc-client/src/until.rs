@@ -9,11 +9,13 @@ use rpc_core::context::{Cancelled, Context as CallContext};
 use rpc_io::now;
 use tokio::time::{Sleep, sleep_until};
 
-/// Small, for every call has one and is moved a few times.
+/// Nothing for most calls, and small: a call is moved a few times.
 #[derive(Default)]
-pub(crate) struct Until {
+pub(crate) struct Until(Option<Box<Limits>>);
+
+struct Limits {
     time: Option<Time>,
-    parent: Option<Box<(CallContext, Cancelled)>>,
+    parent: Option<(CallContext, Cancelled)>,
     /// For a call that is not on a connection, whose timer it would share.
     sleep: Option<Pin<Box<Sleep>>>,
 }
@@ -46,50 +48,56 @@ impl Until {
         let of_parent = parent.as_ref().and_then(CallContext::deadline);
         let first = own.into_iter().chain(of_parent).min();
         let time = first.map(|deadline| Time { deadline, given: deadline.saturating_duration_since(now) });
-        let parent = parent.map(|context| Box::new((context.clone(), context.cancelled())));
-        Self { time, parent, sleep: None }
+        let parent = parent.map(|context| (context.clone(), context.cancelled()));
+        Self(Some(Box::new(Limits { time, parent, sleep: None })))
     }
 
     #[inline]
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.time.map(|time| time.deadline)
+        self.time().map(|time| time.deadline)
     }
 
     #[inline]
     pub(crate) fn time_left(&self) -> Option<Duration> {
-        self.time.map(|time| time.deadline.saturating_duration_since(now()))
+        self.time().map(|time| time.deadline.saturating_duration_since(now()))
+    }
+
+    fn time(&self) -> Option<Time> {
+        self.0.as_ref()?.time
     }
 
     /// Whether nothing but its answer ends the call.
     #[inline]
     pub(crate) fn is_never(&self) -> bool {
-        self.time.is_none() && self.parent.is_none()
+        self.0.is_none()
     }
 
     /// Whether the call is over before it was made.
     pub(crate) fn already(&self) -> Option<Stop> {
-        if self.parent.as_ref().is_some_and(|parent| parent.0.cancel_reason().is_some()) {
+        let limits = self.0.as_ref()?;
+        if limits.parent.as_ref().is_some_and(|(parent, _)| parent.cancel_reason().is_some()) {
             return Some(Stop::Parent);
         }
-        self.time.filter(|time| time.given.is_zero()).map(|time| Stop::Deadline(time.given))
+        limits.time.filter(|time| time.given.is_zero()).map(|time| Stop::Deadline(time.given))
     }
 
     /// The time is up, as the connection saw it.
     pub(crate) fn expired(&self) -> Stop {
-        Stop::Deadline(self.time.map_or(Duration::ZERO, |time| time.given))
+        Stop::Deadline(self.time().map_or(Duration::ZERO, |time| time.given))
     }
 
     /// `on_connection`: there the time is seen to.
     pub(crate) fn poll(&mut self, on_connection: bool, cx: &mut Context<'_>) -> Poll<Stop> {
-        if let Some(parent) = &mut self.parent
-            && Pin::new(&mut parent.1).poll(cx).is_ready()
+        let Some(limits) = &mut self.0 else { return Poll::Pending };
+        if let Some((_, cancelled)) = &mut limits.parent
+            && Pin::new(cancelled).poll(cx).is_ready()
         {
             return Poll::Ready(Stop::Parent);
         }
-        if let Some(Time { deadline, given }) = self.time
+        if let Some(Time { deadline, given }) = limits.time
             && !on_connection
         {
-            let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep_until(deadline.into())));
+            let sleep = limits.sleep.get_or_insert_with(|| Box::pin(sleep_until(deadline.into())));
             if sleep.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(Stop::Deadline(given));
             }
