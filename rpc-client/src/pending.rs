@@ -1,5 +1,7 @@
 //! One call, from its request to its result.
 
+mod sending;
+
 use std::borrow::Cow;
 use std::fmt;
 use std::future::Future;
@@ -10,10 +12,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Instant;
 
-use rpc_core::body::LARGE_BODY;
 use rpc_core::caller::{Options, Reply, Request};
-use rpc_core::client::{OpenError, Outcome, RequestHead};
-use rpc_core::format::EncodeError;
+use rpc_core::client::Outcome;
 use rpc_core::{Body, CallId, Executed, Metadata};
 use rpc_io::{now, with_scratch};
 use serde::Serialize;
@@ -22,14 +22,9 @@ use serde::de::DeserializeOwned;
 use crate::args::{Args, encode_apart};
 use crate::endpoint::{Endpoint, NotConnected};
 use crate::error::{CallInfo, Error, Lost};
-use crate::interceptor::{Ended, Outgoing};
+use crate::interceptor::Ended;
 use crate::link::Link;
-use crate::shared::Rejected;
-use crate::until::{Stop, Until};
-
-/// A call that may be repeated is sent so often at the most: a request that brings servers down must
-/// not bring down all of them.
-const MOST_SENDS: u8 = 5;
+use crate::until::Until;
 
 /// A call on its way.
 ///
@@ -128,114 +123,6 @@ impl<A: Serialize + Send, R: DeserializeOwned + Send + 'static> Pending<A, R> {
             perhaps: call.perhaps.take(),
             intercepted: call.intercepted.take(),
             reply: PhantomData,
-        }
-    }
-
-    fn encode_error(&self, source: EncodeError) -> Error {
-        Error::Encode { call: self.info(), source }
-    }
-
-    /// Takes the options to heart and lets the interceptors see the call.
-    fn prepare(&mut self) -> Result<(), Error> {
-        let State::New(options) = mem::replace(&mut self.state, State::Ready) else { return Ok(()) };
-        let Options { timeout, parent, metadata, idempotent } = options;
-        self.idempotent = idempotent;
-        self.metadata = metadata.map_err(|source| Error::Metadata { call: self.info(), source })?;
-        self.until = Until::new(timeout.or(self.endpoint.timeout), parent);
-        if !self.until.is_never()
-            && let Some(stop) = self.until.already()
-        {
-            return Err(self.stopped(stop, Executed::No));
-        }
-        if self.endpoint.interceptors.is_empty() {
-            return Ok(());
-        }
-        let endpoint = self.endpoint.clone();
-        let deadline = self.until.deadline();
-        let made = now();
-        self.intercepted = Some((made, 0));
-        for (at, interceptor) in endpoint.interceptors.iter().enumerate() {
-            let mut outgoing = Outgoing { method: &self.method, metadata: &mut self.metadata, deadline };
-            if let Err(source) = interceptor.before(&mut outgoing) {
-                return Err(Error::Intercepted { call: self.info(), source: source.into() });
-            }
-            self.intercepted = Some((made, at + 1));
-        }
-        Ok(())
-    }
-
-    fn submit(&mut self, link: Arc<Link>, waker: Option<&Waker>, ticket: Option<u64>) -> Result<(), Error> {
-        let (deadline, time_left) = (self.until.deadline(), self.until.time_left());
-        if time_left.is_some_and(|left| left.is_zero()) {
-            return Err(self.stopped(self.until.expired(), Executed::No));
-        }
-        let head = RequestHead { method: &self.method, time_left, metadata: &self.metadata };
-        let shared = &link.shared;
-        let submitted = match &mut self.args {
-            Args::Value(args, encode) => with_scratch(|body| {
-                let tail = encode(link.format, args, body)?;
-                Ok(match tail {
-                    None if body.len() >= LARGE_BODY => {
-                        shared.submit(head, deadline, &[], Some(mem::take(body).into()), waker, ticket)
-                    }
-                    tail => shared.submit(head, deadline, body, tail, waker, ticket),
-                })
-            }),
-            Args::Encoded(encoded) => {
-                let body = encoded.iter().find(|(format, _)| *format == link.format);
-                let body = body.map(|(_, body)| body.clone()).unwrap_or_default();
-                Ok(match body.len() {
-                    LARGE_BODY.. => shared.submit(head, deadline, &[], Some(body), waker, ticket),
-                    _ => shared.submit(head, deadline, &body, None, waker, ticket),
-                })
-            }
-        };
-        match submitted.map_err(|source| self.encode_error(source))? {
-            Ok(id) => {
-                self.sends = self.sends.saturating_add(1);
-                self.state = State::Sent(link, id);
-            }
-            Err(Rejected::Queued(ticket)) => self.state = State::Queued(link, ticket),
-            Err(Rejected::NoRoom) => self.state = State::Ready,
-            Err(Rejected::Open(OpenError::GoingAway)) => self.move_on(link.shared.lost(), Executed::No)?,
-            Err(Rejected::Open(OpenError::Exhausted)) if self.endpoint.reconnects() => {
-                link.leaving.cancel();
-                self.move_on(link.shared.lost(), Executed::No)?;
-            }
-            Err(Rejected::Open(source)) => {
-                return Err(Error::Limit { call: self.info(), source });
-            }
-            Err(Rejected::Lost(lost)) => self.move_on(lost, Executed::No)?,
-        }
-        Ok(())
-    }
-
-    /// The connection is lost: goes on to the next one, if the call may and there will be one.
-    fn move_on(&mut self, lost: Lost, executed: Executed) -> Result<(), Error> {
-        let again = executed == Executed::No || self.idempotent && self.sends < MOST_SENDS;
-        if again && self.endpoint.reconnects() && !matches!(lost, Lost::Closed) {
-            self.state = State::Connecting(Box::pin(self.endpoint.connected()));
-            if executed != Executed::No {
-                self.perhaps = Some(Box::new(lost));
-            }
-            return Ok(());
-        }
-        Err(self.lost(lost, executed))
-    }
-
-    fn lost(&self, lost: Lost, executed: Executed) -> Error {
-        let call = self.info();
-        match lost {
-            Lost::Closed => Error::Shutdown { call, executed },
-            source => Error::ConnectionLost { call, executed, source },
-        }
-    }
-
-    fn stopped(&self, stop: Stop, executed: Executed) -> Error {
-        let call = self.info();
-        match stop {
-            Stop::Deadline(after) => Error::DeadlineExceeded { call, executed, after },
-            Stop::Parent => Error::Cancelled { call, executed },
         }
     }
 

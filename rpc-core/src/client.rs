@@ -1,6 +1,7 @@
 //! The client's half of a connection: which calls are open, and what became of them.
 
 mod ending;
+mod pings;
 mod slot;
 
 use std::collections::HashMap;
@@ -348,29 +349,6 @@ impl Calls {
             }
         }
         Ok(Event::Nothing)
-    }
-
-    /// Appends the Pong that is owed, if one is: many Pings get one Pong, to the last of them.
-    pub fn answer_ping(&mut self, out: &mut Output) {
-        if let Some(token) = self.pong.take() {
-            out.put(Kind::Pong, 0, CallId::from_wire(token), &[]);
-        }
-    }
-
-    /// Appends a Ping, unless it is one more than a server has to bear (`now` is what it counts by):
-    /// false then. The Pong comes with the same token or a later one's.
-    pub fn ping(&mut self, token: u64, now: Instant, out: &mut Output) -> bool {
-        let fair = self.asking.ping(now);
-        if fair {
-            out.put(Kind::Ping, 0, CallId::from_wire(token), &[]);
-        }
-        fair
-    }
-
-    /// Whether a Pong is owed.
-    #[must_use]
-    pub fn owes_pong(&self) -> bool {
-        self.pong.is_some()
     }
 
     /// Appends a GoAway: why this side ends the connection. Of the server's calls, none has started.

@@ -41,7 +41,7 @@ impl Builder {
 
     /// Connections at a time from one IP address, whatever the port. Default: as many as there are;
     /// one more gets 503. Set it where clients come from everywhere, and not through one proxy or
-    /// translated address.
+    /// translated address. IPv6 addresses count one by one, though a host may have many.
     ///
     /// Connections without an address, as those of
     /// [`serve_connection`](crate::Server::serve_connection), are not limited.
@@ -51,7 +51,9 @@ impl Builder {
     }
 
     /// Memory that the arguments of waiting calls may take, over all connections, in bytes; each
-    /// call counts for 1 KiB more. Default 1 GiB; a call beyond is refused as `ResourceExhausted`.
+    /// call counts for 1 KiB more. Default 1 GiB; a call beyond is refused as `ResourceExhausted`. Calls
+    /// that come in at the same moment on several threads are not counted against each other, so it may
+    /// be exceeded by one call for each thread.
     pub fn max_memory(mut self, bytes: usize) -> Self {
         self.config.max_memory = bytes;
         self
