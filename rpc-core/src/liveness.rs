@@ -18,8 +18,9 @@ pub struct Liveness {
 }
 
 /// A process that is dead answers the first bytes with a reset, at which the next ones fail. So a peer
-/// that has closed its side is asked at once, and again after this.
-const SECOND_ASK: Duration = Duration::from_secs(1);
+/// that has closed its side is asked twice after so short a time; one that only waits for its answers
+/// mostly has them by then.
+const FIRST_ASKS: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 struct Asked {
@@ -53,7 +54,7 @@ impl Liveness {
         self.asked = None;
     }
 
-    /// The peer will send nothing more. From now on it is asked (at once, a second later, then every
+    /// The peer will send nothing more. From now on it is asked (twice after a second, then every
     /// interval) and not expected to answer.
     pub fn fell_silent(&mut self, now: Instant) {
         self.heard(now);
@@ -81,8 +82,7 @@ impl Liveness {
         let interval = self.interval?;
         match (&self.asked, self.mute) {
             (Some(asked), _) => asked.since.checked_add(self.answer),
-            (None, Some(0)) => Some(self.heard),
-            (None, Some(1)) => self.heard.checked_add(interval.min(SECOND_ASK)),
+            (None, Some(0 | 1)) => self.heard.checked_add(interval.min(FIRST_ASKS)),
             (None, _) => self.heard.checked_add(interval),
         }
     }
@@ -157,15 +157,15 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_that_has_closed_its_side_is_asked_at_once_a_second_later_and_then_for_ever() {
+    fn a_peer_that_has_closed_its_side_is_asked_twice_after_a_second_and_then_for_ever() {
         let (mut peer, start) = asks_after_30_waits_10();
         peer.fell_silent(at(start, 10));
-        assert_eq!(peer.check(at(start, 10)), Check::Ask);
         assert_eq!(peer.check(at(start, 10)), Check::Alive);
         assert_eq!(peer.check(at(start, 11)), Check::Ask);
+        assert_eq!(peer.check(at(start, 12)), Check::Ask);
         for round in 1..100 {
-            assert_eq!(peer.check(at(start, 10 + 30 * round)), Check::Alive);
-            assert_eq!(peer.check(at(start, 11 + 30 * round)), Check::Ask);
+            assert_eq!(peer.check(at(start, 11 + 30 * round)), Check::Alive);
+            assert_eq!(peer.check(at(start, 12 + 30 * round)), Check::Ask);
         }
     }
 

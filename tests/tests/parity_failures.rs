@@ -131,9 +131,9 @@ async fn a_client_that_shut_its_writing_side_still_gets_the_replies_in_flight() 
     gate.entered().await;
     raw.0.shutdown().await.unwrap();
     gate.open(1);
-    let reply = raw.frame().await;
+    let reply = raw.call_frame().await.unwrap();
     assert_eq!((reply.kind, decoded::<i64>(&reply.body)), (Frame::RESPONSE, 9));
-    assert_eq!(raw.next().await, None);
+    assert_eq!(raw.call_frame().await, None);
 }
 
 /// Go: TestCloseCodec.

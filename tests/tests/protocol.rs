@@ -101,7 +101,7 @@ async fn calls_are_finished_and_answered_after_the_client_shut_its_writing_side(
     }
     gate.open(600);
     let mut answers = Vec::new();
-    while let Some(reply) = raw.next().await {
+    while let Some(reply) = raw.call_frame().await {
         assert_eq!(reply.kind, Frame::RESPONSE);
         answers.push(decoded::<i64>(&reply.body));
     }
