@@ -129,30 +129,24 @@ impl<A: Serialize + Send, R: DeserializeOwned + Send + 'static> Pending<A, R> {
     #[inline]
     fn poll_call(&mut self, cx: &mut Context<'_>) -> Poll<Result<Reply<R>, Error>> {
         loop {
-            match &mut self.state {
-                State::Sent(..) => {
-                    if let Some(result) = ready!(with_scratch(|body| self.poll_sent(cx.waker(), body))) {
-                        return Poll::Ready(result);
-                    }
+            let (link, ticket) = match &mut self.state {
+                State::Sent(..) => match ready!(with_scratch(|body| self.poll_sent(cx.waker(), body))) {
+                    Some(result) => return Poll::Ready(result),
+                    None => continue,
+                },
+                State::New(_) => {
+                    self.prepare()?;
+                    continue;
                 }
-                State::New(_) => self.prepare()?,
-                State::Ready => {
-                    match self.endpoint.link() {
-                        Some(link) => self.submit(link, Some(cx.waker()), None)?,
-                        None => self.state = State::Connecting(Box::pin(self.endpoint.connected())),
+                State::Ready => match self.endpoint.link() {
+                    Some(link) => (link, None),
+                    None => {
+                        self.state = State::Connecting(Box::pin(self.endpoint.connected()));
+                        continue;
                     }
-                    // The waker is left with the call or in the queue.
-                    if !matches!(self.state, State::Connecting(_)) {
-                        return Poll::Pending;
-                    }
-                }
+                },
                 State::Connecting(connect) => match ready!(connect.as_mut().poll(cx)) {
-                    Ok(link) => {
-                        self.submit(link, Some(cx.waker()), None)?;
-                        if !matches!(self.state, State::Connecting(_)) {
-                            return Poll::Pending;
-                        }
-                    }
+                    Ok(link) => (link, None),
                     Err(NotConnected::Closed) => {
                         return Poll::Ready(Err(self.lost(Lost::Closed, Executed::No)));
                     }
@@ -162,17 +156,18 @@ impl<A: Serialize + Send, R: DeserializeOwned + Send + 'static> Pending<A, R> {
                 },
                 State::Queued(link, ticket) => {
                     ready!(link.shared.poll_room(*ticket, cx.waker()));
-                    let (link, ticket) = (link.clone(), *ticket);
-                    self.submit(link, Some(cx.waker()), Some(ticket))?;
-                    if !matches!(self.state, State::Connecting(_)) {
-                        return Poll::Pending;
-                    }
+                    (link.clone(), Some(*ticket))
                 }
                 State::Failed(_) => {
                     let State::Failed(error) = mem::replace(&mut self.state, State::Over) else { continue };
                     return Poll::Ready(Err(error));
                 }
                 State::Over => panic!("a call was polled after it was ready"),
+            };
+            self.submit(link, Some(cx.waker()), ticket)?;
+            // The waker is left with the call or in the queue, unless the call goes on to another connection.
+            if !matches!(self.state, State::Connecting(_)) {
+                return Poll::Pending;
             }
         }
     }
@@ -193,7 +188,6 @@ impl<A: Serialize + Send, R: DeserializeOwned + Send + 'static> Pending<A, R> {
             Outcome::Expired => Err(self.stopped(self.until.expired(), Executed::Maybe)),
             Outcome::Lost(executed) => {
                 let lost = link.shared.lost();
-                self.state = State::Over;
                 match self.move_on(lost, executed) {
                     Ok(()) => return Poll::Ready(None),
                     Err(error) => Err(error),

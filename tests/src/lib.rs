@@ -1,6 +1,7 @@
 //! What the tests of both sides share: net/rpc's `Arith` service, and a client and a server joined
 //! by TCP or by a pipe in memory.
 
+mod blocker;
 mod gate;
 mod lines;
 mod raw;
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use tokio::io::DuplexStream;
 use tokio::net::TcpListener;
 
+pub use blocker::Blocker;
 pub use gate::Gate;
 pub use lines::Lines;
 pub use raw::{Frame, Raw, decoded, encoded, read_head};

@@ -5,14 +5,14 @@
 use std::future::{IntoFuture, pending, ready};
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rpc_client::{Client, ConnectError, Connector, Error};
-use rpc_core::{Code, Context, Executed, Execution, Method, Service, Status};
+use rpc_core::{CancelReason, Code, Context, Executed, Status};
 use rpc_server::{BuildError, Builder, Listener};
 use serde::{Deserialize, Serialize};
-use tests::{Args, Gate, Raw, arith, eventually, join, pipe, within};
+use tests::{Args, Blocker, Gate, Raw, arith, eventually, join, pipe, within};
 use tokio::io::DuplexStream;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -59,30 +59,17 @@ fn settings_that_would_serve_nobody_are_refused_when_the_server_is_made() {
 
 #[tokio::test]
 async fn a_blocking_handler_that_was_given_up_holds_its_memory_until_it_has_ended() {
-    let (release, released) = mpsc::channel::<()>();
-    let (released, seen) = (Arc::new(Mutex::new(released)), Arc::new(Notify::new()));
-    let notify = seen.clone();
-    let block = move |cx: Context, (): ()| {
-        let (released, notify) = (released.clone(), notify.clone());
-        async move {
-            notify.notify_one();
-            cx.cancelled().await;
-            notify.notify_one();
-            let _ = released.lock().map(|released| released.recv());
-            Ok::<_, Status>(())
-        }
-    };
-    let service = Service::new("Block").with(Method::new("Wait", block).execution(Execution::Blocking));
+    let (blocker, service) = Blocker::new();
     // Room for one call, with its overhead of 1 KiB.
     let (client, server) = join(arith().register(service).max_memory(1100)).await;
     let call = client.start::<()>("Block.Wait", ());
-    within(seen.notified()).await;
+    blocker.entered().await;
     drop(call);
-    within(seen.notified()).await;
+    assert_eq!(blocker.given_up().await, CancelReason::Caller);
     let multiply = || client.call::<_, i64>("Arith.Multiply", Args { a: 7, b: 8 });
     let error = within(multiply()).await.unwrap_err();
     assert_eq!(error.status().unwrap().code(), Code::ResourceExhausted);
-    release.send(()).unwrap();
+    blocker.release();
     eventually("it has ended", || server.stats().iter().all(|stats| stats.in_flight == 0)).await;
     assert_eq!(within(multiply()).await.unwrap(), 56);
 }

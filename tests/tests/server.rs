@@ -11,7 +11,7 @@ use http::{HeaderName, HeaderValue};
 use rpc_client::Client;
 use rpc_core::health::{HealthClient, HealthReporter, Serving};
 use rpc_core::{CancelReason, Code, Context, Executed, Execution, Format, Method, Service, Status};
-use tests::{Args, Gate, arith, eventually, join, listen, within};
+use tests::{Args, Blocker, Gate, arith, eventually, join, listen, within};
 use tokio::sync::Notify;
 
 const SEVEN_AND_EIGHT: Args = Args { a: 7, b: 8 };
@@ -79,26 +79,12 @@ async fn methods_run_inline_in_tasks_and_on_threads_and_are_cancelled_in_each() 
 
 #[tokio::test]
 async fn a_blocking_handler_holds_its_slot_until_it_has_ended_and_sees_why_to_end() {
-    let (release, released) = mpsc::channel::<()>();
-    let (released, seen) = (Arc::new(Mutex::new(released)), Arc::new(Notify::new()));
-    let notify = seen.clone();
-    let block = move |cx: Context, (): ()| {
-        let (released, notify) = (released.clone(), notify.clone());
-        async move {
-            notify.notify_one();
-            assert_eq!(cx.cancelled().await, CancelReason::Caller);
-            assert_eq!(cx.cancel_reason(), Some(CancelReason::Caller));
-            notify.notify_one();
-            let _ = released.lock().map(|released| released.recv());
-            Ok::<_, Status>(())
-        }
-    };
-    let service = Service::new("Block").with(Method::new("Wait", block).execution(Execution::Blocking));
+    let (blocker, service) = Blocker::new();
     let (client, server) = join(arith().register(service).concurrency_limit_per_connection(1)).await;
     let call = client.start::<()>("Block.Wait", ());
-    within(seen.notified()).await;
+    blocker.entered().await;
     drop(call);
-    within(seen.notified()).await;
+    assert_eq!(blocker.given_up().await, CancelReason::Caller);
     let mut next = client.call::<_, i64>("Arith.Multiply", SEVEN_AND_EIGHT).into_future();
     assert!(futures_util::poll!(&mut next).is_pending());
     let in_flight = |method: &str| {
@@ -106,7 +92,7 @@ async fn a_blocking_handler_holds_its_slot_until_it_has_ended_and_sees_why_to_en
         (stats.calls, stats.in_flight)
     };
     assert_eq!((in_flight("Wait"), in_flight("Multiply")), ((1, 1), (0, 0)));
-    release.send(()).unwrap();
+    blocker.release();
     assert_eq!(within(next).await.unwrap(), 56);
     assert_eq!(in_flight("Wait"), (1, 0));
 }
