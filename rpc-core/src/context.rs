@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::future::Future;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,18 +15,7 @@ use crate::cancel::{CancelReason, Signal};
 use crate::error::MetadataError;
 use crate::format::Format;
 use crate::metadata::Metadata;
-
-/// The connection that a call came in on.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct Peer {
-    /// The other end's address, where the transport has one.
-    pub address: Option<SocketAddr>,
-    /// The headers of its CONNECT request.
-    pub headers: HeaderMap,
-    /// What bodies are encoded in.
-    pub format: Format,
-}
+use crate::peer::{Origin, Peer};
 
 /// The call that a handler serves: who calls, with what beside the arguments, for how long.
 ///
@@ -39,7 +27,7 @@ pub struct Context {
 }
 
 struct Call {
-    peer: Arc<Peer>,
+    origin: Arc<Origin>,
     method: Arc<str>,
     id: CallId,
     deadline: Option<Instant>,
@@ -51,26 +39,18 @@ struct Call {
     has_reply: AtomicBool,
 }
 
-impl Peer {
-    /// The other end at `address`, which sent these headers and speaks this format.
-    #[must_use]
-    pub fn new(address: Option<SocketAddr>, headers: HeaderMap, format: Format) -> Self {
-        Self { address, headers, format }
-    }
-}
-
 impl Context {
     /// A call of its own, with no peer, no deadline and no metadata: for tests of handlers.
     #[must_use]
     pub fn detached(method: &str) -> Self {
-        let peer = Peer { address: None, headers: HeaderMap::new(), format: Format::Bincode };
-        Self::new(Arc::new(peer), method.into())
+        let origin = Origin::new(Peer::unknown(), Format::Bincode);
+        Self::new(Arc::new(origin), method.into())
     }
 
-    pub(crate) fn new(peer: Arc<Peer>, method: Arc<str>) -> Self {
+    pub(crate) fn new(origin: Arc<Origin>, method: Arc<str>) -> Self {
         Self {
             call: Arc::new(Call {
-                peer,
+                origin,
                 method,
                 id: CallId::NONE,
                 deadline: None,
@@ -84,7 +64,7 @@ impl Context {
 
     /// The context of another call of the same method on the same connection.
     pub(crate) fn sibling(&self) -> Self {
-        Self::new(self.call.peer.clone(), self.call.method.clone())
+        Self::new(self.call.origin.clone(), self.call.method.clone())
     }
 
     /// Makes this the context of another call of the same method on the same connection. Its memory
@@ -105,10 +85,28 @@ impl Context {
         }
     }
 
-    /// The connection the call came in on.
+    /// Who calls.
     #[must_use]
     pub fn peer(&self) -> &Peer {
-        &self.call.peer
+        &self.call.origin.peer
+    }
+
+    /// The headers of the CONNECT request that opened the connection.
+    #[must_use]
+    pub fn headers(&self) -> &HeaderMap {
+        &self.call.origin.headers
+    }
+
+    /// What the bodies of the connection are encoded in.
+    #[must_use]
+    pub fn format(&self) -> Format {
+        self.call.origin.format
+    }
+
+    /// What the server found out when it let the connection in, by its type: a user, say.
+    #[must_use]
+    pub fn extension<T: Send + Sync + 'static>(&self) -> Option<&T> {
+        self.call.origin.extensions.get()
     }
 
     /// The full name of the method, as it was registered.
@@ -191,7 +189,7 @@ impl fmt::Debug for Context {
         f.debug_struct("Context")
             .field("method", &self.method())
             .field("id", &self.id())
-            .field("peer", &self.peer().address)
+            .field("peer", self.peer())
             .field("deadline", &self.deadline())
             .field("metadata", self.metadata())
             .field("cancelled", &self.cancel_reason())

@@ -13,11 +13,12 @@ use serde::de::DeserializeOwned;
 
 use crate::body::Body;
 use crate::call_id::CallId;
-use crate::context::{Context, Peer};
+use crate::context::Context;
 use crate::frame::Kind;
 use crate::message::{self, write_metadata};
 use crate::metadata::Metadata;
 use crate::output::Output;
+use crate::peer::Origin;
 use crate::status::{Code, Executed, Status};
 
 /// A call whose handler has been made.
@@ -73,8 +74,8 @@ pub(crate) struct FnLane<H, A, R, E, F> {
 }
 
 impl<H, A, R, E, F> FnLane<H, A, R, E, F> {
-    pub(crate) fn new(handler: Arc<H>, peer: Arc<Peer>, method: Arc<str>) -> Self {
-        Self::with(handler, Context::new(peer, method))
+    pub(crate) fn new(handler: Arc<H>, origin: Arc<Origin>, method: Arc<str>) -> Self {
+        Self::with(handler, Context::new(origin, method))
     }
 
     fn with(handler: Arc<H>, context: Context) -> Self {
@@ -142,7 +143,7 @@ where
 
     #[inline]
     fn reply(&mut self, limit: u32, out: &mut Output) -> Ended {
-        let (id, format) = (self.context.id(), self.context.peer().format);
+        let (id, format) = (self.context.id(), self.context.format());
         let metadata = self.context.take_reply_metadata();
         let outcome =
             self.outcome.take().unwrap_or_else(|| Err(Status::internal("the handler left no answer")));
@@ -196,7 +197,7 @@ where
     fn begin(&mut self, body: Body<'_>) -> Result<(), Status> {
         let Self { handler, context, future, panicked, .. } = self;
         Self::guarded(panicked, || {
-            let args = context.peer().format.decode::<A>(body).map_err(|error| {
+            let args = context.format().decode::<A>(body).map_err(|error| {
                 let text = format!("arguments of {} do not decode: {error}", context.method());
                 Status::invalid_argument(text).with_executed(Executed::No)
             })?;

@@ -37,6 +37,7 @@ pub mod liveness;
 pub mod message;
 pub mod metadata;
 pub mod output;
+pub mod peer;
 #[cfg(planted)]
 #[doc(hidden)]
 pub mod planted;
@@ -49,11 +50,12 @@ pub use body::Body;
 pub use call_id::CallId;
 pub use caller::{Call, Caller, Reply};
 pub use cancel::CancelReason;
-pub use context::{Context, Peer};
+pub use context::Context;
 pub use error::{MetadataError, ProtocolError};
 pub use format::Format;
 pub use limits::Limits;
 pub use metadata::Metadata;
+pub use peer::{Origin, Peer, TlsPeer, UnixPeer};
 pub use rpc_macros::service;
 pub use service::{Execution, Method, Service};
 pub use status::{Code, Executed, Status};

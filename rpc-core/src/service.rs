@@ -9,9 +9,10 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::context::{Context, Peer};
+use crate::context::Context;
 use crate::lane::{FnLane, Lane};
 use crate::message::MAX_NAME;
+use crate::peer::Origin;
 use crate::status::Status;
 
 /// Where a method's handler is polled.
@@ -105,7 +106,7 @@ pub struct Method {
     lane: Box<MakeLane>,
 }
 
-type MakeLane = dyn Fn(Arc<Peer>, Arc<str>) -> Box<dyn Lane> + Send + Sync;
+type MakeLane = dyn Fn(Arc<Origin>, Arc<str>) -> Box<dyn Lane> + Send + Sync;
 
 impl Method {
     /// A method made from a function of context and arguments.
@@ -123,7 +124,7 @@ impl Method {
             argument: type_name::<A>(),
             reply: type_name::<R>(),
             execution: Execution::Inline,
-            lane: Box::new(move |peer, method| Box::new(FnLane::new(handler.clone(), peer, method))),
+            lane: Box::new(move |origin, method| Box::new(FnLane::new(handler.clone(), origin, method))),
         }
     }
 
@@ -161,8 +162,8 @@ impl Method {
     /// What runs the calls of this method on one connection. `full_name` is what the handler's
     /// context tells.
     #[must_use]
-    pub fn lane(&self, peer: Arc<Peer>, full_name: Arc<str>) -> Box<dyn Lane> {
-        (self.lane)(peer, full_name)
+    pub fn lane(&self, origin: Arc<Origin>, full_name: Arc<str>) -> Box<dyn Lane> {
+        (self.lane)(origin, full_name)
     }
 }
 

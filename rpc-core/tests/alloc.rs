@@ -17,7 +17,7 @@ use rpc_core::input::Input;
 use rpc_core::lane::Lane;
 use rpc_core::output::Output;
 use rpc_core::server::{self, Admission, Event};
-use rpc_core::{CallId, Context, Format, Limits, Metadata, Method, Peer, Status, message};
+use rpc_core::{CallId, Context, Format, Limits, Metadata, Method, Origin, Peer, Status, message};
 use serde::{Deserialize, Serialize};
 
 struct Counting;
@@ -129,11 +129,11 @@ fn ten_thousand_calls_through_the_server_allocate_nothing() {
     };
     let (warm_up, steady) = (request(1000), request(CALLS));
 
-    let peer = Arc::new(Peer::new(None, Default::default(), Format::Bincode));
+    let origin = Arc::new(Origin::new(Peer::unknown(), Format::Bincode));
     let multiply = |_cx: Context, args: Args| async move { Ok::<_, Status>(args.a * args.b) };
     let mut served = Served {
         calls: server::Calls::new(limits),
-        lane: Method::new("Multiply", multiply).lane(peer, "Arith.Multiply".into()),
+        lane: Method::new("Multiply", multiply).lane(origin, "Arith.Multiply".into()),
         input: Input::new(limits.max_frame),
         out: Output::default(),
         answered: 0,

@@ -12,7 +12,8 @@ use rpc_core::frame::PREFIX_LEN;
 use rpc_core::lane::Ended;
 use rpc_core::output::Output;
 use rpc_core::{
-    Body, CallId, Caller, Code, Context, Execution, Format, Metadata, Method, Peer, Reply, Service, Status,
+    Body, CallId, Caller, Code, Context, Execution, Format, Metadata, Method, Origin, Peer, Reply, Service,
+    Status,
 };
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -86,9 +87,9 @@ fn finish<F: Future>(future: F) -> F::Output {
 
 /// Runs a method as a server does; returns the body of its answer.
 fn serve(service: &Service, method: &Method, args: &impl Serialize) -> (Ended, Vec<u8>) {
-    let peer = Peer::new(None, Default::default(), Format::Bincode);
+    let origin = Origin::new(Peer::unknown(), Format::Bincode);
     let full_name = format!("{}.{}", service.name(), method.name());
-    let mut lane = method.lane(Arc::new(peer), full_name.into());
+    let mut lane = method.lane(Arc::new(origin), full_name.into());
     lane.open(CallId::client(1, 0), None, Metadata::EMPTY);
     lane.begin(Body::Borrowed(&encoded(args))).unwrap();
     assert!(lane.poll(&mut task::Context::from_waker(Waker::noop())).is_ready());

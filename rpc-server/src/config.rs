@@ -1,25 +1,20 @@
 //! Limits and times of a server.
 
-use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
-use http::Uri;
-use http::request::Parts;
-use rpc_core::handshake::{DEFAULT_PATH, MAX_HEAD, Refusal};
+use http::{HeaderValue, Uri};
+use rpc_core::handshake::{DEFAULT_PATH, MAX_HEAD};
 use rpc_core::{Format, Limits};
 use rpc_io::TcpOptions;
 
+use crate::authorize::Authorize;
 use crate::error::BuildError;
-
-/// Decides who may enter, from the CONNECT request and the address it came from.
-pub(crate) type AcceptHook = Arc<dyn Fn(&Parts, Option<SocketAddr>) -> Result<(), Refusal> + Send + Sync>;
 
 /// See the methods of [`Builder`](crate::Builder), where each is documented.
 pub(crate) struct Config {
     pub(crate) path: String,
     #[cfg(feature = "debug-page")]
-    pub(crate) debug_path: Option<String>,
+    pub(crate) debug_hosts: Vec<String>,
     pub(crate) formats: Vec<Format>,
     pub(crate) limits: Limits,
     pub(crate) head_timeout: Duration,
@@ -35,7 +30,9 @@ pub(crate) struct Config {
     pub(crate) max_connection_age: Option<Duration>,
     pub(crate) seed: Option<u64>,
     pub(crate) tcp: TcpOptions,
-    pub(crate) accept: Option<AcceptHook>,
+    pub(crate) authorize: Option<Authorize>,
+    /// Web pages whose CONNECT is taken.
+    pub(crate) origins: Vec<HeaderValue>,
 }
 
 impl Config {
@@ -55,20 +52,14 @@ impl Config {
         if let Some((setting, _)) = zeros.into_iter().find(|(_, is_zero)| *is_zero) {
             return Err(BuildError::Zero { setting });
         }
-        let path = self.path.clone();
-        if !can_be_asked_for(&path) {
-            return Err(BuildError::Path { path });
-        }
-        #[cfg(feature = "debug-page")]
-        if let Some(debug) = &self.debug_path {
-            if *debug == path {
-                return Err(BuildError::PathTwice { path });
-            }
-            if !can_be_asked_for(debug) {
-                return Err(BuildError::Path { path: debug.clone() });
-            }
-        }
-        Ok(())
+        check_path(&self.path)
+    }
+}
+
+pub(crate) fn check_path(path: &str) -> Result<(), BuildError> {
+    match can_be_asked_for(path) {
+        true => Ok(()),
+        false => Err(BuildError::Path { path: path.to_owned() }),
     }
 }
 
@@ -82,7 +73,7 @@ impl Default for Config {
         Self {
             path: DEFAULT_PATH.into(),
             #[cfg(feature = "debug-page")]
-            debug_path: None,
+            debug_hosts: Vec::new(),
             formats: Format::ALL.to_vec(),
             limits: Limits::default(),
             head_timeout: Duration::from_secs(10),
@@ -98,7 +89,8 @@ impl Default for Config {
             max_connection_age: None,
             seed: None,
             tcp: TcpOptions::default(),
-            accept: None,
+            authorize: None,
+            origins: Vec::new(),
         }
     }
 }

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use rpc_core::input::Input;
 use rpc_core::message::GoAwayReason;
-use rpc_core::{CancelReason, Peer, ProtocolError};
+use rpc_core::{CancelReason, Origin, ProtocolError};
 use rpc_io::now;
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -59,13 +59,13 @@ enum Turn {
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
-    pub(crate) fn new(io: IO, input: Input, server: Arc<State>, peer: Peer, max_frame: u32) -> Self {
+    pub(crate) fn new(io: IO, input: Input, server: Arc<State>, origin: Origin, max_frame: u32) -> Self {
         Self {
             io,
             kept: !input.is_empty(),
             input,
             reading: true,
-            session: Session::new(server.clone(), peer, max_frame),
+            session: Session::new(server.clone(), origin, max_frame),
             phase: Phase::Serving,
             timeouts: Timeouts::new(&server.config, server.connection_age()),
             server,

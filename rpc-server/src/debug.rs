@@ -1,14 +1,17 @@
 //! The debug page: what net/rpc shows at `/debug/rpc`, and the same as JSON.
 
 use std::fmt::Write;
+use std::future::ready;
+use std::net::IpAddr;
 
-use http::header::{ALLOW, CONTENT_TYPE};
-use http::request::Parts;
+use http::header::{ALLOW, CONTENT_TYPE, HOST};
+use http::uri::Authority;
 use http::{HeaderValue, Method, Response, StatusCode};
 use rpc_core::handshake::Refusal;
 use serde::Serialize;
 
 use crate::registry::MethodStats;
+use crate::route::{Boxed, Reply, Request};
 use crate::state::State;
 
 #[derive(Serialize)]
@@ -17,15 +20,47 @@ struct Page {
     methods: Vec<MethodStats>,
 }
 
-/// Answers a request for the page.
-pub(crate) fn page(server: &State, parts: &Parts) -> Result<Response<Vec<u8>>, Refusal> {
-    if parts.method != Method::GET && parts.method != Method::HEAD {
+/// Answers a request for the page about `server`.
+pub(crate) fn reply(server: &State, request: &Request) -> Boxed<Reply> {
+    let reply = check_host(request, &server.config.debug_hosts).and_then(|()| page(server, request));
+    Box::pin(ready(reply.into()))
+}
+
+/// The page tells all that the server can do: to this machine, or by a name that was allowed.
+fn check_host(request: &Request, allowed: &[String]) -> Result<(), Refusal> {
+    let told = request.head.uri.authority().cloned().map(Ok);
+    let told = told.or_else(|| Some(Authority::try_from(request.head.headers.get(HOST)?.as_bytes())));
+    let host = match &told {
+        Some(Ok(authority)) => Some(authority.host()),
+        Some(Err(_)) => return Err(Refusal::bad_request("malformed Host")),
+        None => None,
+    };
+    if host.is_some_and(|host| allowed.iter().any(|one| one.eq_ignore_ascii_case(host))) {
+        return Ok(());
+    }
+    let is_near = request.peer.address.is_none_or(|address| address.ip().to_canonical().is_loopback());
+    // What is no browser may leave the name out.
+    if is_near && host.is_none_or(is_loopback) {
+        return Ok(());
+    }
+    Err(Refusal::forbidden("the debug page is for this machine, and by its loopback names"))
+}
+
+fn is_loopback(host: &str) -> bool {
+    let address = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    host.eq_ignore_ascii_case("localhost")
+        || address.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+fn page(server: &State, request: &Request) -> Result<Response<Vec<u8>>, Refusal> {
+    let head = &request.head;
+    if head.method != Method::GET && head.method != Method::HEAD {
         let refusal = Refusal::new(StatusCode::METHOD_NOT_ALLOWED, "405 must GET");
         return Err(refusal.with_header(ALLOW, HeaderValue::from_static("GET, HEAD")));
     }
     let connections = server.room.open();
     let page = Page { connections, methods: server.registry.stats() };
-    let asks_json = parts.uri.query().is_some_and(|query| query.split('&').any(|pair| pair == "format=json"));
+    let asks_json = head.uri.query().is_some_and(|query| query.split('&').any(|pair| pair == "format=json"));
     let (kind, body) = if asks_json {
         let json = serde_json::to_vec_pretty(&page)
             .map_err(|error| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;

@@ -41,8 +41,8 @@ pub enum BuildError {
         /// The path.
         path: String,
     },
-    /// The debug page would stand where RPC is.
-    #[error("rpc: path {path:?} is for RPC and for the debug page")]
+    /// Two things would stand at one path: RPC, the debug page, or a route.
+    #[error("rpc: path {path:?} is taken twice")]
     PathTwice {
         /// The path.
         path: String,
@@ -78,6 +78,9 @@ pub enum ConnectionError {
         /// How long it was waited for; see [`ping_timeout`](crate::Builder::ping_timeout).
         after: Duration,
     },
+    /// A route had taken the connection over, and panicked.
+    #[error("the route that had taken the connection over panicked")]
+    Panicked,
     /// The client broke the protocol; it was told so.
     #[error("the client broke the protocol: {0}")]
     Protocol(#[source] ProtocolError),

@@ -1,9 +1,8 @@
 //! What sees every call of a server.
 
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use rpc_core::{Code, Context, Status};
+use rpc_core::{Code, Context, Peer, Status};
 
 /// A call that is over.
 #[derive(Clone, Copy, Debug)]
@@ -12,7 +11,7 @@ pub struct Ended<'a> {
     /// The full name of the method.
     pub method: &'a str,
     /// Who called.
-    pub peer: Option<SocketAddr>,
+    pub peer: &'a Peer,
     /// How it ended; `None`: with a result.
     pub code: Option<Code>,
     /// From when it came in until its answer was ready to be sent.

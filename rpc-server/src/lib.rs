@@ -17,6 +17,7 @@
 
 #![forbid(unsafe_code)]
 
+mod authorize;
 mod builder;
 mod config;
 mod connection;
@@ -24,12 +25,14 @@ mod connection;
 mod debug;
 mod door;
 mod error;
+mod guard;
 mod interceptor;
 mod lifetime;
 mod linger;
 mod listener;
 mod registry;
 mod room;
+mod route;
 mod serve;
 mod server;
 mod session;
@@ -43,7 +46,8 @@ pub use error::{BuildError, ConnectionError};
 pub use interceptor::{Ended, Interceptor};
 pub use listener::Listener;
 pub use registry::MethodStats;
-pub use rpc_io::TcpOptions;
+pub use route::{Hijacked, Reply, Request};
+pub use rpc_io::{Stream, TcpOptions};
 pub use serve::Serve;
 pub use server::Server;
 pub use shutdown::Report;

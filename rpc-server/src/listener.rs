@@ -2,8 +2,8 @@
 
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
 
+use rpc_core::Peer;
 use rpc_io::TcpOptions;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
@@ -15,13 +15,13 @@ pub trait Listener: Send + 'static {
     /// The byte stream of a connection.
     type Io: AsyncRead + AsyncWrite + Send + Unpin + 'static;
 
-    /// The next connection, with the other end's address where there is one.
+    /// The next connection, and who is at its other end, as far as the transport knows.
     ///
     /// Must be safe to drop: no connection may be lost.
     ///
     /// # Errors
     /// Whatever keeps it from accepting now: the server waits a little and tries again.
-    fn accept(&mut self) -> impl Future<Output = io::Result<(Self::Io, Option<SocketAddr>)>> + Send;
+    fn accept(&mut self) -> impl Future<Output = io::Result<(Self::Io, Peer)>> + Send;
 
     /// Sets TCP options, if this is TCP.
     ///
@@ -36,9 +36,9 @@ pub trait Listener: Send + 'static {
 impl Listener for TcpListener {
     type Io = TcpStream;
 
-    async fn accept(&mut self) -> io::Result<(TcpStream, Option<SocketAddr>)> {
+    async fn accept(&mut self) -> io::Result<(TcpStream, Peer)> {
         let (stream, address) = TcpListener::accept(self).await?;
-        Ok((stream, Some(address)))
+        Ok((stream, address.into()))
     }
 
     fn tune(&self, stream: &TcpStream, tcp: &TcpOptions) -> io::Result<()> {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use tracing::{debug, warn};
 
-use crate::error::{BuildError, ConnectionError};
+use crate::error::BuildError;
 use crate::listener::Listener;
 use crate::server::Server;
 use crate::shutdown::Report;
@@ -86,16 +86,16 @@ async fn accept_until<L: Listener>(server: &Server, listener: &mut L, signal: im
         };
         match accepted {
             None => return,
-            Some(Ok((io, from))) => {
+            Some(Ok((io, peer))) => {
                 backoff = BACKOFF;
                 if let Err(error) = listener.tune(&io, &server.state.config.tcp) {
                     debug!(%error, "socket options were not set");
                 }
-                let connection = server.serve_from(io, from);
+                let connection = server.serve_connection_from(io, peer.clone());
                 // An async block would hold the future twice: as what it was given and as what it awaits.
                 tokio::spawn(connection.map(move |ended| {
                     if let Err(error) = ended {
-                        report(&error, from);
+                        debug!(%error, %peer, "connection ended");
                     }
                 }));
             }
@@ -124,8 +124,4 @@ async fn accept_until<L: Listener>(server: &Server, listener: &mut L, signal: im
 fn concerns_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
-}
-
-fn report(error: &ConnectionError, from: Option<std::net::SocketAddr>) {
-    debug!(%error, ?from, "connection ended");
 }

@@ -2,10 +2,10 @@
 
 use std::fmt;
 use std::future::Future;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rpc_core::Peer;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::builder::Builder;
@@ -13,6 +13,8 @@ use crate::door::Door;
 use crate::error::ConnectionError;
 use crate::listener::Listener;
 use crate::registry::MethodStats;
+#[cfg(feature = "debug-page")]
+use crate::route::Request;
 use crate::serve::Serve;
 use crate::shutdown::Report;
 use crate::state::State;
@@ -44,22 +46,29 @@ impl Server {
     /// Dropping the future drops the connection and cancels its handlers.
     pub async fn serve_connection<IO>(&self, io: IO) -> Result<(), ConnectionError>
     where
-        IO: AsyncRead + AsyncWrite + Send + Unpin,
+        IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        self.serve_from(io, None).await
+        self.serve_connection_from(io, Peer::unknown()).await
     }
 
-    pub(crate) fn serve_from<IO>(
+    /// The same, when it is known who is at the other end.
+    ///
+    /// # Errors
+    /// See [`ConnectionError`].
+    ///
+    /// # Cancel safety
+    /// Dropping the future drops the connection and cancels its handlers.
+    pub fn serve_connection_from<IO>(
         &self,
         io: IO,
-        from: Option<SocketAddr>,
+        peer: Peer,
     ) -> impl Future<Output = Result<(), ConnectionError>> + Send + use<IO>
     where
-        IO: AsyncRead + AsyncWrite + Send + Unpin,
+        IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         // Tracked from here on, so that a shutdown waits for it.
         let tracked = self.state.shutdown.connections.token();
-        let door = Door::new(self.state.clone(), from);
+        let door = Door::new(self.state.clone(), peer);
         async move {
             let _tracked = tracked;
             // Boxed, so that nothing of it is left in the connection's task.
@@ -83,6 +92,26 @@ impl Server {
     #[must_use]
     pub fn stats(&self) -> Vec<MethodStats> {
         self.state.registry.stats()
+    }
+
+    /// The debug page of this server (Go: `HandleHTTP`), as a server of its own for a listener of its own: at `/debug/rpc`, or
+    /// as JSON at `/debug/rpc?format=json`, services, methods and counts. Shown to this machine alone; see
+    /// [`Builder::debug_host`]. It goes on while this server shuts down.
+    ///
+    /// ```no_run
+    /// # async fn demo(server: rpc_server::Server) -> std::io::Result<()> {
+    /// let listener = tokio::net::TcpListener::bind("127.0.0.1:6060").await?;
+    /// tokio::spawn(server.debug_page().serve(listener).into_future());
+    /// # Ok(()) }
+    /// ```
+    #[cfg(feature = "debug-page")]
+    #[must_use]
+    pub fn debug_page(&self) -> Self {
+        let watched = self.state.clone();
+        let mut page = Builder::default();
+        let route = move |_: &State, request: Request| crate::debug::reply(&watched, &request);
+        page.routes.insert("/debug/rpc".into(), Box::new(route));
+        page.assemble()
     }
 
     /// Connections that are open now.

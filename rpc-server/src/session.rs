@@ -13,7 +13,7 @@ use rpc_core::lane::{Ended as Answered, Lane, put_status};
 use rpc_core::message::{GoAway, GoAwayReason, Method};
 use rpc_core::output::Output;
 use rpc_core::server::{Admission, Calls, Event, Request};
-use rpc_core::{CallId, CancelReason, Context, Executed, Execution, Metadata, Peer, ProtocolError, Status};
+use rpc_core::{CallId, CancelReason, Context, Executed, Execution, Metadata, Origin, ProtocolError, Status};
 use rpc_io::now;
 use tracing::Span;
 
@@ -30,7 +30,7 @@ const CALL_OVERHEAD: usize = 1024;
 
 pub(crate) struct Session {
     server: Arc<State>,
-    peer: Arc<Peer>,
+    origin: Arc<Origin>,
     calls: Calls,
     /// By method index; index 1 is the first.
     routes: Vec<Route>,
@@ -53,11 +53,11 @@ enum Route {
 }
 
 impl Session {
-    pub(crate) fn new(server: Arc<State>, peer: Peer, limit: u32) -> Self {
+    pub(crate) fn new(server: Arc<State>, origin: Origin, limit: u32) -> Self {
         Self {
             calls: Calls::new(server.config.limits),
             server,
-            peer: Arc::new(peer),
+            origin: Arc::new(origin),
             routes: Vec::new(),
             waiting: None,
             contexts: BTreeMap::new(),
@@ -123,7 +123,7 @@ impl Session {
     fn route(&self, name: &[u8]) -> Route {
         match self.server.registry.find(name) {
             Ok(entry) => {
-                let lane = entry.method.lane(self.peer.clone(), entry.name.clone());
+                let lane = entry.method.lane(self.origin.clone(), entry.name.clone());
                 Route::Method(entry, lane)
             }
             Err(status) => Route::Unknown(status),

@@ -27,6 +27,8 @@ pub struct Report {
     pub finished: u64,
     /// Calls that were cancelled because the grace ended.
     pub cancelled: u64,
+    /// Connections of [routes](crate::Builder::route) that were cut off because the grace ended.
+    pub cut_off: u64,
 }
 
 /// Tracks every connection, hijacked as they are, and tells them how far the end has come.
@@ -39,6 +41,7 @@ pub(crate) struct Shutdown {
     pub(crate) connections: TaskTracker,
     finished: AtomicU64,
     cancelled: AtomicU64,
+    cut_off: AtomicU64,
 }
 
 impl Shutdown {
@@ -58,6 +61,10 @@ impl Shutdown {
         self.cancelled.fetch_add(1, Ordering::Relaxed);
     }
 
+    pub(crate) fn count_cut_off(&self) {
+        self.cut_off.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Drains for up to `grace`, then cancels what is left, and waits until all is gone.
     /// `connections` are open now.
     pub(crate) async fn run(&self, grace: Duration, connections: usize) -> Report {
@@ -73,6 +80,7 @@ impl Shutdown {
             connections,
             finished: self.finished.load(Ordering::Relaxed),
             cancelled: self.cancelled.load(Ordering::Relaxed),
+            cut_off: self.cut_off.load(Ordering::Relaxed),
         }
     }
 

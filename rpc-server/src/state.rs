@@ -14,6 +14,7 @@ use crate::config::Config;
 use crate::interceptor::{Ended, Intercepted, Interceptor};
 use crate::registry::Registry;
 use crate::room::Room;
+use crate::route::Routes;
 use crate::shutdown::Shutdown;
 
 /// Connections that were made together must not end together, and be made again together.
@@ -22,6 +23,8 @@ const AGE_JITTER: f64 = 0.1;
 pub(crate) struct State {
     pub(crate) config: Config,
     pub(crate) registry: Registry,
+    /// What is answered beside RPC, by path.
+    pub(crate) routes: Routes,
     pub(crate) shutdown: Shutdown,
     pub(crate) room: Room,
     /// Bytes that waiting calls count for.
@@ -56,8 +59,7 @@ impl State {
 
     pub(crate) fn after(&self, cx: &Context, code: Option<Code>, intercepted: Option<Intercepted>) {
         let Some(Intercepted { since, agreed }) = intercepted else { return };
-        let peer = cx.peer().address;
-        let ended = Ended { method: cx.method(), peer, code, elapsed: now() - since };
+        let ended = Ended { method: cx.method(), peer: cx.peer(), code, elapsed: now() - since };
         for interceptor in self.interceptors[..agreed].iter().rev() {
             if catch_unwind(AssertUnwindSafe(|| interceptor.after(&ended))).is_err() {
                 tracing::error!(method = cx.method(), "interceptor panicked");

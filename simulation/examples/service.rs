@@ -3,11 +3,10 @@
 //! gives the same trouble again.
 
 use std::io;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use rpc_client::{Client, Connector};
-use rpc_core::{Context, Executed, Status, service};
+use rpc_core::{Context, Executed, Peer, Status, service};
 use rpc_server::{Listener, Server};
 use tokio::time::sleep;
 use turmoil::net::{TcpListener, TcpStream};
@@ -43,9 +42,9 @@ struct OnHost(TcpListener);
 impl Listener for OnHost {
     type Io = TcpStream;
 
-    async fn accept(&mut self) -> io::Result<(TcpStream, Option<SocketAddr>)> {
+    async fn accept(&mut self) -> io::Result<(TcpStream, Peer)> {
         let (stream, from) = self.0.accept().await?;
-        Ok((stream, Some(from)))
+        Ok((stream, from.into()))
     }
 }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use rpc_client::Connector;
+use rpc_core::Peer;
 use tokio::time::timeout;
 use turmoil::net::{TcpListener, TcpStream};
 
@@ -173,8 +174,8 @@ pub struct Listener {
 impl rpc_server::Listener for Listener {
     type Io = Stream;
 
-    async fn accept(&mut self) -> io::Result<(Stream, Option<SocketAddr>)> {
+    async fn accept(&mut self) -> io::Result<(Stream, Peer)> {
         let (tcp, from) = self.tcp.accept().await?;
-        Ok((self.network.stream(tcp, false)?, Some(from)))
+        Ok((self.network.stream(tcp, false)?, from.into()))
     }
 }

@@ -5,10 +5,10 @@
 use std::collections::VecDeque;
 use std::future::{IntoFuture, pending};
 use std::io;
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use rpc_core::Peer;
 use rpc_server::{Listener, TcpOptions};
 use tests::{Raw, arith, within};
 use tokio::io::DuplexStream;
@@ -40,11 +40,11 @@ impl Scripted {
 impl Listener for Scripted {
     type Io = DuplexStream;
 
-    async fn accept(&mut self) -> io::Result<(DuplexStream, Option<SocketAddr>)> {
+    async fn accept(&mut self) -> io::Result<(DuplexStream, Peer)> {
         self.made.lock().unwrap().push(Instant::now());
         match self.attempts.pop_front() {
             Some(Attempt::Fails(error)) => Err(io::Error::from_raw_os_error(error)),
-            Some(Attempt::Brings(stream)) => Ok((stream, None)),
+            Some(Attempt::Brings(stream)) => Ok((stream, Peer::unknown())),
             None => pending().await,
         }
     }

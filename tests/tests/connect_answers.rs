@@ -123,7 +123,8 @@ async fn the_likely_cause_of_a_refusal_follows_from_its_status() {
 
 #[tokio::test]
 async fn a_refusal_of_an_rpc_server_is_told_in_its_own_words() {
-    let (address, _server) = listen(arith().accept(|_, _| Err(Refusal::forbidden("not you")))).await;
+    let (address, _server) =
+        listen(arith().authorize(async |_| Err::<(), _>(Refusal::forbidden("not you")))).await;
     let (error, text) =
         told(within(Client::builder().path("/x?key=secret").connect(address)).await.unwrap_err(), address);
     assert!(matches!(&error, ConnectError::Refused { path, .. } if path == "/x"), "{error:?}");

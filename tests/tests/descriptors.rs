@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 
 use rpc_client::Client;
+use rpc_core::Peer;
 use rpc_server::Listener;
 use tests::{Args, Raw, arith, read_head, within};
 use tokio::net::{TcpListener, TcpStream};
@@ -26,7 +27,7 @@ struct Telling(TcpListener);
 impl Listener for Telling {
     type Io = TcpStream;
 
-    async fn accept(&mut self) -> io::Result<(TcpStream, Option<SocketAddr>)> {
+    async fn accept(&mut self) -> io::Result<(TcpStream, Peer)> {
         let accepted = Listener::accept(&mut self.0).await;
         if accepted.as_ref().is_err_and(|error| error.raw_os_error() == Some(EMFILE)) {
             tell("out of descriptors");

@@ -8,7 +8,7 @@ use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 use rpc_client::{Client, ConnectError};
 use rpc_core::handshake::Refusal;
-use rpc_server::{Builder, Server};
+use rpc_server::{Builder, Request, Server};
 use tests::{Args, Frame, Gate, Raw, arith, decoded, encoded, eventually, listen, pipe, read_head, within};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -170,10 +170,10 @@ fn refusal(error: ConnectError) -> Refusal {
 }
 
 #[tokio::test]
-async fn the_accept_hook_decides_by_headers_and_its_refusal_reaches_the_client_whole() {
-    let builder = arith().accept(|parts, from| {
-        assert!(from.is_some());
-        match parts.headers.get(AUTHORIZATION).map(HeaderValue::as_bytes) {
+async fn the_hook_decides_by_headers_and_its_refusal_reaches_the_client_whole() {
+    let builder = arith().authorize(async |request: Request| {
+        assert!(request.peer.address.is_some());
+        match request.head.headers.get(AUTHORIZATION).map(HeaderValue::as_bytes) {
             None => Err(Refusal::unauthorized("who are you?")),
             Some(b"Bearer good") => Ok(()),
             Some(_) => Err(Refusal::forbidden("not you")),
@@ -198,14 +198,14 @@ async fn the_debug_page_is_there_only_when_it_was_asked_for() {
     let connect = "CONNECT /debug/rpc HTTP/1.0\r\n\r\n";
     assert_eq!(answer_to(arith(), get).await, GET_ANSWER);
     assert_eq!(status_line(&answer_to(arith(), connect).await), "HTTP/1.0 404 Not Found");
-    let answer = answer_to(arith().debug_page(), connect).await;
+    let answer = answer_to(arith().debug_page_at("/debug/rpc"), connect).await;
     assert_eq!(status_line(&answer), "HTTP/1.0 405 Method Not Allowed");
     assert!(answer.contains("\r\nAllow: GET, HEAD\r\n"), "{answer}");
 }
 
 #[tokio::test]
 async fn the_debug_page_shows_methods_and_counts_to_people_and_programs() {
-    let (address, server) = listen(Gate::new().register(arith()).debug_page()).await;
+    let (address, server) = listen(Gate::new().register(arith()).debug_page_at("/debug/rpc")).await;
     let client = within(Client::connect(address.to_string())).await.unwrap();
     let _: i64 = within(client.call("Arith.Multiply", &Args { a: 7, b: 8 })).await.unwrap();
     let mut raw = Raw::dial(address).await;

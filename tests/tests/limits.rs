@@ -4,12 +4,11 @@
 
 use std::future::{IntoFuture, pending, ready};
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rpc_client::{Client, ConnectError, Connector, Error};
-use rpc_core::{CancelReason, Code, Context, Executed, Status};
+use rpc_core::{CancelReason, Code, Context, Executed, Peer, Status};
 use rpc_server::{BuildError, Builder, Listener};
 use serde::{Deserialize, Serialize};
 use tests::{Args, Blocker, Gate, Raw, arith, eventually, join, pipe, within};
@@ -98,9 +97,9 @@ struct One(Option<DuplexStream>);
 impl Listener for One {
     type Io = DuplexStream;
 
-    async fn accept(&mut self) -> io::Result<(DuplexStream, Option<SocketAddr>)> {
+    async fn accept(&mut self) -> io::Result<(DuplexStream, Peer)> {
         match self.0.take() {
-            Some(stream) => Ok((stream, None)),
+            Some(stream) => Ok((stream, Peer::unknown())),
             None => pending().await,
         }
     }

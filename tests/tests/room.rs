@@ -8,13 +8,14 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use rpc_core::Peer;
 use rpc_core::handshake::Refusal;
-use rpc_server::{Builder, Listener, Server};
+use rpc_server::{Builder, Listener, Request, Server};
 use tests::{Args, Frame, Raw, arith, decoded, eventually, listen, pipe, within};
 use tokio::io::DuplexStream;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-type Connection = (DuplexStream, Option<SocketAddr>);
+type Connection = (DuplexStream, Peer);
 
 /// Connections from any address that a test thinks up.
 struct Arrivals(UnboundedReceiver<Connection>);
@@ -45,7 +46,8 @@ impl Served {
 
     fn arrive(&self, from: Option<&str>) -> Raw<DuplexStream> {
         let (near, far) = tokio::io::duplex(64 * 1024);
-        self.arrivals.send((far, from.map(|from| from.parse().unwrap()))).unwrap();
+        let from = from.map_or_else(Peer::unknown, |from| from.parse::<SocketAddr>().unwrap().into());
+        self.arrivals.send((far, from)).unwrap();
         Raw(near)
     }
 
@@ -99,11 +101,12 @@ async fn over_tcp_the_address_is_that_of_the_peer() {
 
 #[tokio::test(start_paused = true)]
 async fn however_a_connection_ends_its_place_is_free() {
-    let hook = |parts: &http::request::Parts, _: Option<SocketAddr>| match parts.headers.get("x-in") {
+    let hook = async |request: Request| match request.head.headers.get("x-in") {
         None => Ok(()),
         Some(_) => Err(Refusal::forbidden("not you")),
     };
-    let served = Served::new(arith().max_connections_per_address(1).accept(hook).debug_page());
+    let served =
+        Served::new(arith().max_connections_per_address(1).authorize(hook).debug_page_at("/debug/rpc"));
     let from = Some("10.0.0.1:1");
     drop(served.arrive(from));
     served.empty().await;

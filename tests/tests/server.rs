@@ -133,10 +133,9 @@ async fn a_handler_that_was_seen_computing_too_long_no_longer_holds_up_its_conne
 #[tokio::test]
 async fn a_handler_knows_who_calls_what() {
     let who = |cx: Context, (): ()| async move {
-        let peer = cx.peer();
-        let agent = peer.headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or("");
-        assert_eq!(peer.format, Format::Json);
-        let address = peer.address.map(|address| address.to_string());
+        let agent = cx.headers().get(USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or("");
+        assert_eq!(cx.format(), Format::Json);
+        let address = cx.peer().address.map(|address| address.to_string());
         Ok::<_, Status>(format!("{} {agent} {}", cx.method(), address.unwrap_or_default()))
     };
     let (address, _server) = listen(arith().register_fn("Who.Calls", who)).await;
@@ -149,7 +148,8 @@ async fn a_handler_knows_who_calls_what() {
 
 #[tokio::test]
 async fn what_a_peer_shows_of_itself_holds_no_credentials() {
-    let show = |cx: Context, (): ()| async move { Ok::<_, Status>(format!("{:?}", cx.peer())) };
+    let show =
+        |cx: Context, (): ()| async move { Ok::<_, Status>(format!("{:?} {:?}", cx.peer(), cx.headers())) };
     let server = arith().register_fn("Who.Calls", show).build().unwrap();
     let builder = Client::builder().header(AUTHORIZATION, HeaderValue::from_static("Bearer hunter2"));
     let client = within(builder.over(tests::pipe(&server))).await.unwrap();

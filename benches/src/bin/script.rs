@@ -16,7 +16,7 @@ use rpc_core::lane::Lane;
 use rpc_core::message::Method;
 use rpc_core::output::Output;
 use rpc_core::server::{self, Admission, Event};
-use rpc_core::{Body, CallId, Format, Limits, Metadata, Peer, Service};
+use rpc_core::{Body, CallId, Format, Limits, Metadata, Origin, Peer, Service};
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -155,8 +155,8 @@ impl Server {
         let (service, method) = full.rsplit_once('.').context("no dot")?;
         let service = self.services.iter().find(|known| known.name() == service).context("no service")?;
         let method = service.methods().iter().find(|known| known.name() == method).context("no method")?;
-        let peer = Peer::new(None, Default::default(), FORMAT);
-        self.lanes.push(method.lane(peer.into(), full.into()));
+        let origin = Origin::new(Peer::unknown(), FORMAT);
+        self.lanes.push(method.lane(origin.into(), full.into()));
         Ok(())
     }
 

@@ -57,7 +57,7 @@ async fn serve(listen: &str) -> anyhow::Result<()> {
     let report = Server::builder()
         .register(ArithServer::new(Calculator))
         .health(health.clone())
-        .debug_page()
+        .debug_page_at("/debug/rpc")
         .serve(listener)
         .with_graceful_shutdown(async move {
             signals.next().await;

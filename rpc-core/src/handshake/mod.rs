@@ -72,7 +72,7 @@ pub use head::{HeadBuffer, HeadTooLarge, MAX_HEAD, MAX_HEADERS, WholeHead};
 pub use headers::{RPC_FORMAT, RPC_MAX_CALLS, RPC_MAX_FRAME, RPC_VERSION};
 pub(crate) use refusal::legible;
 pub use refusal::{Refusal, write_response};
-pub use request::{negotiate, parse_request};
+pub use request::{check_request_bytes, negotiate, parse_request};
 pub use terms::{LimitOutOfRange, Terms, check_limits};
 
 /// The path that carries RPC unless both sides are told another.

@@ -75,6 +75,26 @@ fn names_http_version(head: &[u8]) -> bool {
     })
 }
 
+/// Tells from the first bytes of a request, before its head is whole, that it will never be HTTP: a client that
+/// speaks TLS says much without a line end, and waits.
+///
+/// ```
+/// use rpc_core::handshake::check_request_bytes;
+///
+/// assert!(check_request_bytes(b"CONN").is_ok());
+/// assert!(check_request_bytes(b"\x16\x03\x01\x02\x00\x01").is_err());
+/// ```
+///
+/// # Errors
+///
+/// 400 for a handshake of TLS.
+pub fn check_request_bytes(bytes: &[u8]) -> Result<(), Refusal> {
+    match bytes {
+        [0x16, 0x03, ..] => Err(Refusal::bad_request("this port speaks HTTP without TLS")),
+        _ => Ok(()),
+    }
+}
+
 /// Decides whether a request opens an RPC connection, and on which terms. `formats` are the ones
 /// that the server offers; the client's order of preference decides among them.
 ///
@@ -85,7 +105,7 @@ fn names_http_version(head: &[u8]) -> bool {
 ///
 /// In this order: 405 for a method other than CONNECT, whatever the path; 400 for a CONNECT with
 /// `Content-Length` or `Transfer-Encoding`; 404 for a path other than `path` (a query is not part of
-/// it); 505 for another `Rpc-Version`; 400 for `Rpc-Max-Frame` outside 65,536 to 4,294,967,295 or
+/// it), and for a target that names a host: nothing is ever dialled for a client; 505 for another `Rpc-Version`; 400 for `Rpc-Max-Frame` outside 65,536 to 4,294,967,295 or
 /// `Rpc-Max-Calls` outside 1 to 65,536, and for headers that contradict themselves; 415 when no
 /// format fits.
 pub fn negotiate(request: &Parts, path: &str, formats: &[Format]) -> Result<Terms, Refusal> {
@@ -97,7 +117,8 @@ pub fn negotiate(request: &Parts, path: &str, formats: &[Format]) -> Result<Term
             return Err(Refusal::bad_request(format!("CONNECT with {}", TitleCase(&name))));
         }
     }
-    if request.uri.path() != path {
+    // `CONNECT host:port`, and `CONNECT http://host/path`, are for proxies, and this is none.
+    if request.uri.authority().is_some() || request.uri.path() != path {
         return Err(wrong_path(&request.uri, path));
     }
     if let Some(theirs) = foreign_version(&request.headers).map_err(Refusal::bad_request)? {
@@ -119,11 +140,8 @@ fn choose(headers: &HeaderMap, formats: &[Format]) -> Option<Format> {
 }
 
 fn wrong_path(asked: &Uri, path: &str) -> Refusal {
-    // `CONNECT example.com:443`, as to a proxy, has an authority and no path.
-    let asked = match asked.authority() {
-        Some(authority) if asked.path().is_empty() => authority.as_str(),
-        _ => asked.path(),
-    };
+    // Its query may hold a secret.
+    let asked = asked.authority().map_or(asked.path(), |authority| authority.as_str());
     Refusal::not_found(format!("no RPC at \"{}\", only at {path}", escaped(asked.as_bytes())))
 }
 

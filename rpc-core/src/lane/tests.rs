@@ -13,6 +13,7 @@ use crate::format::Format;
 use crate::frame::Frame;
 use crate::input::Input;
 use crate::message::{Fields, read_status};
+use crate::peer::Peer;
 use crate::service::Method;
 
 const LIMIT: u32 = 1 << 20;
@@ -40,8 +41,8 @@ impl Driver {
         R: Serialize + Send + 'static,
         E: Into<Status> + 'static,
     {
-        let peer = Peer { address: None, headers: http::HeaderMap::new(), format: Format::Bincode };
-        let lane = Method::new("Method", handler).lane(Arc::new(peer), "Test.Method".into());
+        let origin = Origin::new(Peer::unknown(), Format::Bincode);
+        let lane = Method::new("Method", handler).lane(Arc::new(origin), "Test.Method".into());
         Self { lane, out: Output::default(), limit: LIMIT, counter: 0 }
     }
 
