@@ -138,7 +138,7 @@ async fn what_keeps_a_host_from_being_reached_is_told() {
     assert_error!(
         connect_with(Some(ErrorKind::PermissionDenied)).await,
         Dial,
-        "cannot connect to far:1: permission denied"
+        "cannot connect to far:1: permission denied; may this user connect there?"
     );
 }
 
