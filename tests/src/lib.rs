@@ -5,6 +5,7 @@ mod blocker;
 mod gate;
 mod lines;
 mod raw;
+mod transport;
 
 use std::future::IntoFuture;
 use std::net::SocketAddr;
@@ -21,6 +22,7 @@ pub use blocker::Blocker;
 pub use gate::Gate;
 pub use lines::Lines;
 pub use raw::{Frame, Raw, decoded, encoded, read_head};
+pub use transport::{Served, Transport};
 
 /// net/rpc's arguments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

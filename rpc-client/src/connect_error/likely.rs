@@ -11,6 +11,8 @@ use super::{Attempts, ConnectError};
 
 pub(super) const SILENCE: &str = "; is the host up, and does a firewall let the connection through?";
 const NOBODY: &str = "; is the server running there?";
+const NO_FILE: &str = "; is the server running, and the path right?";
+const NOT_ALLOWED: &str = "; may this user connect there?";
 const NO_WAY: &str = "; is the host up, and this machine on the right network?";
 
 /// Characters of a header that are shown.
@@ -24,6 +26,8 @@ pub(super) fn dial_cause(source: &io::Error) -> &'static str {
     match source.kind() {
         ErrorKind::ConnectionRefused => NOBODY,
         ErrorKind::TimedOut => SILENCE,
+        ErrorKind::NotFound => NO_FILE,
+        ErrorKind::PermissionDenied => NOT_ALLOWED,
         kind if is_unreachable(kind) => NO_WAY,
         _ => "",
     }
