@@ -28,6 +28,8 @@ mod reconnect;
 mod shared;
 mod state;
 mod sync;
+#[cfg(feature = "tls")]
+mod tls;
 mod until;
 
 // Types of theirs stand in ours.
@@ -40,5 +42,9 @@ pub use dial::{AddressError, Connector, Hijacked};
 pub use error::{CallInfo, Error, Lost};
 pub use interceptor::{Ended, Interceptor, Outgoing};
 pub use pending::Pending;
+#[cfg(feature = "tls")]
+pub use rpc_io::tls::{Identity, PemSource, Roots, TlsError, TlsFailure, tokio_rustls, tokio_rustls::rustls};
 pub use rpc_io::{Stream, TcpOptions};
 pub use state::{ConnectionState, StateWatch};
+#[cfg(feature = "tls")]
+pub use tls::ClientTls;
