@@ -81,9 +81,15 @@ impl Server {
         }
     }
 
-    /// The same, over TLS.
+    /// The same over TLS, its handshake first. What it finds out becomes a part of the `peer`.
+    ///
+    /// # Errors
+    /// See [`ConnectionError`].
+    ///
+    /// # Cancel safety
+    /// Dropping the future drops the connection and cancels its handlers.
     #[cfg(feature = "tls")]
-    pub(crate) fn serve_tls_connection_from<IO>(
+    pub fn serve_tls_connection_from<IO>(
         &self,
         io: IO,
         peer: Peer,

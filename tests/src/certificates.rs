@@ -1,8 +1,11 @@
 //! Certificates, made at run time.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, KeyUsagePurpose, date_time_ymd};
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose, date_time_ymd,
+};
 use rpc_client::{ClientTls, Identity, Roots};
 use rpc_server::ServerTls;
 
@@ -23,13 +26,21 @@ pub struct Issued {
 }
 
 impl Authority {
-    /// A new one, which nobody trusts yet.
+    /// A new one, with a name of its own.
+    #[must_use]
+    pub fn new() -> Self {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        Self::named(&format!("authority {}", NEXT.fetch_add(1, Ordering::Relaxed)))
+    }
+
+    /// A new one of that name.
     ///
     /// # Panics
     /// When no certificate can be made.
     #[must_use]
-    pub fn new() -> Self {
+    pub fn named(name: &str) -> Self {
         let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
         let key = KeyPair::generate().expect("a key");

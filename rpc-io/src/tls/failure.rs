@@ -53,7 +53,7 @@ pub enum TlsFailure {
         alert: AlertDescription,
     },
     /// Something else is wrong with the other side's certificate.
-    #[error("the certificate of the other side cannot be trusted: {source}")]
+    #[error("the certificate of the other side cannot be trusted: {source}{}", same_name(source))]
     Certificate {
         /// What.
         source: rustls::Error,
@@ -145,7 +145,9 @@ impl TlsFailure {
             | Alert::CertificateExpired
             | Alert::CertificateUnknown
             | Alert::UnknownCA
-            | Alert::AccessDenied => Self::CertificateRefused { alert },
+            | Alert::AccessDenied
+            // A signature that does not fit. Those of the handshake itself always do.
+            | Alert::DecryptError => Self::CertificateRefused { alert },
             Alert::NoApplicationProtocol => Self::NoCommonProtocol,
             Alert::HandshakeFailure | Alert::ProtocolVersion | Alert::InsufficientSecurity => {
                 Self::Incompatible { source: rustls::Error::AlertReceived(alert) }
@@ -176,6 +178,8 @@ impl TlsFailure {
     }
 }
 
+const SAME_NAME: &str = "; is there another authority of the same name, an older one say?";
+
 /// Names that are shown; a certificate may have hundreds.
 const SHOWN: usize = 4;
 
@@ -204,6 +208,13 @@ fn span(time: Option<Duration>, before: &str, after: &str) -> String {
     format!("{before}{} {unit}{after}", seconds / length)
 }
 
+fn same_name(error: &rustls::Error) -> &'static str {
+    match error {
+        rustls::Error::InvalidCertificate(CertificateError::BadSignature) => SAME_NAME,
+        _ => "",
+    }
+}
+
 fn refusal(alert: AlertDescription) -> String {
     use AlertDescription as Alert;
     match alert {
@@ -213,6 +224,7 @@ fn refusal(alert: AlertDescription) -> String {
         Alert::CertificateExpired => {
             "it has expired (certificate_expired); is it to be renewed, or a clock wrong?".into()
         }
+        Alert::DecryptError => format!("its signature does not fit (decrypt_error){SAME_NAME}"),
         Alert::CertificateRevoked => "it was revoked (certificate_revoked)".into(),
         Alert::AccessDenied => "it is sound, but may not enter (access_denied)".into(),
         other => format!("it said {other:?}; is it a certificate for this use, and in order?"),
