@@ -31,6 +31,7 @@ use crate::link::Link;
 use addresses::dial_first;
 pub use hijack::Hijacked;
 pub use target::AddressError;
+pub(crate) use target::without_secrets;
 use target::{Place, Target};
 
 /// Makes the byte stream that a connection runs on.
