@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use crate::client::Client;
 use crate::connect_error::ConnectError;
 use crate::connection::PingTimes;
-use crate::dial::{Connector, DialConfig, Hijacked};
+use crate::dial::{Connector, DialConfig, Hijacked, without_secrets};
 use crate::endpoint::{Dialler, Endpoint, Settings};
 use crate::interceptor::Interceptor;
 use crate::link::Link;
@@ -214,8 +214,9 @@ impl Builder {
     /// Dials, sends the head of `request`, and hands the connection over with the head of its answer (Go:
     /// `httputil.ClientConn.Hijack`): for raw streams beside RPC, on the paths where a server has them.
     ///
-    /// Of the settings, those of dialling count: the timeouts of dialling and answering, TCP's, TLS's, and the headers,
-    /// which are added to the request's. What is then done on the connection is the caller's, timeouts included.
+    /// Of the settings, those of dialling count: the timeouts of dialling and answering, TCP's,
+    /// TLS's, and the headers, which are added to the request's. What is then done on the
+    /// connection is the caller's, timeouts included.
     ///
     /// ```no_run
     /// # async fn demo() -> Result<(), Box<dyn std::error::Error>> {
@@ -296,6 +297,7 @@ impl Builder {
 
     fn client(self, peer: Arc<str>, link: Option<Arc<Link>>, dialler: Option<Dialler>) -> Client {
         let Self { dial: DialConfig { formats, .. }, reconnect, timeout, interceptors, .. } = self;
+        let peer = without_secrets(&peer).into();
         let settings = Settings { peer, timeout, interceptors, formats, reconnect };
         Client { endpoint: Endpoint::new(settings, link, dialler) }
     }

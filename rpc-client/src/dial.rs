@@ -35,6 +35,7 @@ use crate::tls::ClientTls;
 use addresses::dial_first;
 pub use hijack::Hijacked;
 pub use target::AddressError;
+pub(crate) use target::without_secrets;
 use target::{Place, Target};
 
 /// Makes the byte stream that a connection runs on.

@@ -139,7 +139,7 @@ impl Door {
         IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let server = self.server.clone();
-        let deadline = Instant::now() + server.config.head_timeout;
+        let deadline = Instant::now().checked_add(server.config.head_timeout);
         let (head, rest) = match self.read_request(&mut io, deadline).await {
             Ok(request) => request,
             Err(NoRequest::Probe) => return Ok(None),
@@ -176,16 +176,20 @@ impl Door {
     }
 
     /// The request, and what came behind it.
-    async fn read_request<IO>(&self, io: &mut IO, deadline: Instant) -> Result<(Parts, Vec<u8>), NoRequest>
+    async fn read_request<IO>(
+        &self,
+        io: &mut IO,
+        deadline: Option<Instant>,
+    ) -> Result<(Parts, Vec<u8>), NoRequest>
     where
         IO: AsyncRead + Unpin,
     {
         let mut buffer = HeadBuffer::new(self.server.config.max_head);
         let read = rpc_io::read_head(io, &mut buffer, check_request_bytes);
-        let read = timeout_at(deadline, read);
+        let read = until(deadline, read);
         let read = self.server.shutdown.drain.run_until_cancelled(read).await;
-        let late = |_| Refusal::request_timeout("the request head did not arrive in time");
-        match read.ok_or_else(shutting_down)?.map_err(late)? {
+        let late = || Refusal::request_timeout("the request head did not arrive in time");
+        match read.ok_or_else(shutting_down)?.ok_or_else(late)? {
             Ok(Head { head, rest }) => Ok((parse_request(&head)?, rest)),
             Err(HeadError::Io(error)) => Err(match error.kind() {
                 io::ErrorKind::UnexpectedEof if buffer.is_empty() => NoRequest::Probe,
@@ -196,7 +200,7 @@ impl Door {
         }
     }
 
-    async fn decide(&self, mut request: Request, deadline: Instant) -> Result<Decision, Refusal> {
+    async fn decide(&self, mut request: Request, deadline: Option<Instant>) -> Result<Decision, Refusal> {
         let config = &self.server.config;
         check_origin(&request, &config.origins)?;
         let Some(route) = self.server.routes.get(request.path()) else {
@@ -213,13 +217,13 @@ impl Door {
     }
 
     /// Asks the hook, if there is one, and leaves with the request what it found out.
-    async fn authorize(&self, request: &mut Request, deadline: Instant) -> Result<(), Refusal> {
+    async fn authorize(&self, request: &mut Request, deadline: Option<Instant>) -> Result<(), Refusal> {
         let Some(authorize) = &self.server.config.authorize else { return Ok(()) };
         let asked = request.clone();
-        let decided = timeout_at(deadline, guarded(async { authorize(asked).await }));
-        let late = |_| Refusal::service_unavailable("who may enter was not decided in time");
+        let decided = until(deadline, guarded(async { authorize(asked).await }));
+        let late = || Refusal::service_unavailable("who may enter was not decided in time");
         let decided = self.server.shutdown.drain.run_until_cancelled(decided).await;
-        let decided = decided.ok_or_else(shutting_down)?.map_err(late)?;
+        let decided = decided.ok_or_else(shutting_down)?.ok_or_else(late)?;
         let known = decided.map_err(|_| internal("what decides who may enter panicked"))??;
         request.head.extensions.extend(known);
         Ok(())
@@ -249,6 +253,14 @@ impl Door {
         let mut out = Output::default();
         out.extend(bytes);
         linger(io, &mut out, self.server.config.write_timeout).await;
+    }
+}
+
+/// `None` when the time is up. A time that no clock can show never is.
+async fn until<T>(deadline: Option<Instant>, future: impl Future<Output = T>) -> Option<T> {
+    match deadline {
+        Some(deadline) => timeout_at(deadline, future).await.ok(),
+        None => Some(future.await),
     }
 }
 

@@ -48,8 +48,8 @@ impl Listener for TcpListener {
     }
 }
 
-/// Who connected is known by user, group and process. The socket's file is its owner's to make, to guard by its
-/// permissions, and to remove.
+/// Who connected is known by user, group and process. The socket's file is its owner's to make, to
+/// guard by its permissions, and to remove.
 #[cfg(unix)]
 impl Listener for UnixListener {
     type Io = UnixStream;

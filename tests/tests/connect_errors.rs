@@ -161,7 +161,7 @@ async fn a_connection_that_is_closed_without_an_answer_is_told() {
         client.await.unwrap(),
         Closed,
         format!(
-            "cannot connect to {address}: the server closed the connection before it answered CONNECT; is it \
+            "cannot connect to {address}: the server closed the connection before it answered; is it \
              full or shutting down, or is this a port for TLS?"
         )
     );
@@ -177,7 +177,7 @@ async fn a_connection_that_is_reset_without_an_answer_is_told() {
         client.await.unwrap(),
         Closed,
         format!(
-            "cannot connect to {address}: the connection was cut before CONNECT was answered: {{source}}; is \
+            "cannot connect to {address}: the connection was cut before there was an answer: {{source}}; is \
              the server full or shutting down, or is this a port for TLS?"
         )
     );
@@ -205,7 +205,7 @@ async fn a_server_that_does_not_answer_connect_is_given_up_after_ten_seconds() {
     assert_error!(
         within(Client::new(near)).await.unwrap_err(),
         AnswerTimeout,
-        "cannot connect to localhost: connected, but no answer to CONNECT within 10s; is it an RPC server, \
+        "cannot connect to localhost: connected, but no answer within 10s; is it an RPC server, \
          and not overloaded?"
     );
     drop(far);
@@ -227,7 +227,7 @@ async fn an_answer_that_came_before_the_connection_was_closed_is_read_though_the
     assert_error!(
         within(Client::new(near)).await.unwrap_err(),
         Closed,
-        "cannot connect to localhost: the connection was cut before CONNECT was answered: broken pipe; is the \
+        "cannot connect to localhost: the connection was cut before there was an answer: broken pipe; is the \
          server full or shutting down, or is this a port for TLS?"
     );
 }

@@ -84,7 +84,7 @@ async fn a_socket_that_one_may_not_open_is_told() {
     let directory = TempDir::new().unwrap();
     let file = directory.path().join("socket");
     let _listener = UnixListener::bind(&file).unwrap();
-    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0)).unwrap();
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o000)).unwrap();
     let address = format!("unix:{}", file.display());
     match std::os::unix::net::UnixStream::connect(&file) {
         // Root may open everything.

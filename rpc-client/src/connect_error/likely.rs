@@ -48,21 +48,19 @@ pub(super) fn common_cause(attempts: &Attempts) -> &'static str {
 
 pub(super) fn closed(source: &io::Error) -> String {
     match source.kind() {
-        ErrorKind::UnexpectedEof => {
-            "the server closed the connection before it answered CONNECT; is it full \
+        ErrorKind::UnexpectedEof => "the server closed the connection before it answered; is it full \
              or shutting down, or is this a port for TLS?"
-                .into()
-        }
+            .into(),
         ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted | ErrorKind::BrokenPipe => format!(
-            "the connection was cut before CONNECT was answered: {source}; is the server full or shutting \
+            "the connection was cut before there was an answer: {source}; is the server full or shutting \
              down, or is this a port for TLS?"
         ),
-        _ => format!("the connection failed before CONNECT was answered: {source}"),
+        _ => format!("the connection failed before there was an answer: {source}"),
     }
 }
 
 pub(super) fn silent(after: Duration) -> String {
-    format!("connected, but no answer to CONNECT within {after:?}; is it an RPC server, and not overloaded?")
+    format!("connected, but no answer within {after:?}; is it an RPC server, and not overloaded?")
 }
 
 pub(super) fn refused(refusal: &Refusal, path: &str) -> String {

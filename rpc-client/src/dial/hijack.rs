@@ -15,12 +15,13 @@ use crate::connect_error::ConnectError;
 /// What a server answered to a request, and the connection, which belongs to the caller.
 #[non_exhaustive]
 pub struct Hijacked {
-    /// The answer's status, whichever it is. Informational ones (100, 103) are passed over; 101 is the end of HTTP.
+    /// The answer's status, whichever it is. Informational ones (100, 103) are passed over; 101 is
+    /// the end of HTTP.
     pub status: StatusCode,
     /// The answer's headers.
     pub headers: HeaderMap,
-    /// The connection. What came behind the answer's head is read first: the beginning of its body, of whatever
-    /// length the headers say, or of another protocol.
+    /// The connection. What came behind the answer's head is read first: the beginning of its body,
+    /// of whatever length the headers say, or of another protocol.
     pub stream: Stream,
 }
 

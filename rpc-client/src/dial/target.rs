@@ -139,8 +139,11 @@ fn place(authority: &Authority, default_port: Option<u16>) -> Result<Place, Addr
     })
 }
 
-/// What of it may stand in a log.
-fn without_secrets(address: &str) -> String {
+/// What of an address may stand in a log.
+pub(crate) fn without_secrets(address: &str) -> String {
+    if address.starts_with(UNIX) {
+        return address.to_owned();
+    }
     let address = address.split(['?', '#']).next().unwrap_or_default();
     let (scheme, rest) = address.split_once("://").unwrap_or(("", address));
     match rest.rsplit_once('@') {

@@ -75,8 +75,8 @@ fn names_http_version(head: &[u8]) -> bool {
     })
 }
 
-/// Tells from the first bytes of a request, before its head is whole, that it will never be HTTP: a client that
-/// speaks TLS says much without a line end, and waits.
+/// Tells from the first bytes of a request, before its head is whole, that it will never be HTTP: a
+/// client that speaks TLS says much without a line end, and waits.
 ///
 /// ```
 /// use rpc_core::handshake::check_request_bytes;
@@ -104,8 +104,9 @@ pub fn check_request_bytes(bytes: &[u8]) -> Result<(), Refusal> {
 /// # Errors
 ///
 /// In this order: 405 for a method other than CONNECT, whatever the path; 400 for a CONNECT with
-/// `Content-Length` or `Transfer-Encoding`; 404 for a path other than `path` (a query is not part of
-/// it), and for a target that names a host: nothing is ever dialled for a client; 505 for another `Rpc-Version`; 400 for `Rpc-Max-Frame` outside 65,536 to 4,294,967,295 or
+/// `Content-Length` or `Transfer-Encoding`; 404 for a path other than `path` (a query is not part
+/// of it), and for a target that names a host: nothing is ever dialled for a client; 505 for
+/// another `Rpc-Version`; 400 for `Rpc-Max-Frame` outside 65,536 to 4,294,967,295 or
 /// `Rpc-Max-Calls` outside 1 to 65,536, and for headers that contradict themselves; 415 when no
 /// format fits.
 pub fn negotiate(request: &Parts, path: &str, formats: &[Format]) -> Result<Terms, Refusal> {
