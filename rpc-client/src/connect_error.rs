@@ -117,7 +117,7 @@ pub enum ConnectError {
         source: Attempts,
     },
     /// The connection ended before anything came: closed, reset, or failed.
-    #[error("cannot connect to {address}: {}", closed(source))]
+    #[error("cannot connect to {address}: {}", closed(address, source))]
     Closed {
         /// The address as it was given.
         address: String,

@@ -56,7 +56,7 @@ pub enum BuildError {
     /// the largest value there is.
     #[error("rpc: {setting} is zero: nobody could be served")]
     Zero {
-        /// The method of [`Builder`](crate::Builder) that sets it.
+        /// The method that sets it: of [`Builder`](crate::Builder), or of `ServerTls`.
         setting: &'static str,
     },
     /// A limit that cannot be announced to clients.

@@ -94,6 +94,7 @@ impl<L: Listener, S: Future<Output = ()> + Send + 'static> IntoFuture for Serve<
             };
             #[cfg(feature = "tls")]
             if let Some(tls) = self.tls {
+                tls.check()?;
                 let serve = |io, peer| server.serve_tls_connection_from(io, peer, tls.clone());
                 accept_until(&server, &mut listener, serve, signal).await;
                 drop(listener);

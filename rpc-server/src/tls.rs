@@ -14,6 +14,8 @@ use rpc_io::tls::tokio_rustls::rustls::server::{
 use rpc_io::tls::tokio_rustls::rustls::sign::SingleCertAndKey;
 use rpc_io::tls::{ALPN, Identity, Roots, TlsError, provider};
 
+use crate::error::BuildError;
+
 /// As many as rustls keeps by default.
 const SESSIONS: usize = 256;
 
@@ -140,6 +142,14 @@ impl ServerTls {
         }
         *current = config.into();
         Ok(())
+    }
+
+    /// What would serve nobody.
+    pub(crate) fn check(&self) -> Result<(), BuildError> {
+        match self.handshake_timeout.is_zero() {
+            true => Err(BuildError::Zero { setting: "handshake_timeout" }),
+            false => Ok(()),
+        }
     }
 
     /// What the next handshake is made with.

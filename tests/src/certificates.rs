@@ -1,11 +1,15 @@
 //! Certificates, made at run time.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose, date_time_ymd,
 };
+use rpc_client::rustls::crypto::ring;
+use rpc_client::rustls::sign::SingleCertAndKey;
+use rpc_client::rustls::{ClientConfig, ServerConfig, SupportedProtocolVersion};
 use rpc_client::{ClientTls, Identity, Roots};
 use rpc_server::ServerTls;
 
@@ -110,6 +114,29 @@ impl Authority {
         self.server().client_roots(self.roots()).expect("a sound configuration")
     }
 
+    /// For settings that ours have not, or for other clients: of these versions, with no ALPN.
+    ///
+    /// # Panics
+    /// Never.
+    #[must_use]
+    pub fn client_config(
+        &self,
+        versions: &[&'static SupportedProtocolVersion],
+        identity: Option<Identity>,
+    ) -> ClientConfig {
+        let config = ClientConfig::builder_with_provider(ring::default_provider().into())
+            .with_protocol_versions(versions)
+            .expect("sound versions")
+            .with_root_certificates(self.roots().store().clone());
+        match identity {
+            None => config.with_no_client_auth(),
+            Some(identity) => {
+                let key = identity.certified_key().clone();
+                config.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(key)))
+            }
+        }
+    }
+
     /// The TLS of a client that trusts this authority.
     #[must_use]
     pub fn client(&self) -> ClientTls {
@@ -130,6 +157,20 @@ impl Default for Authority {
 }
 
 impl Issued {
+    /// For settings that ours have not, or for other servers: of these versions, with no ALPN.
+    ///
+    /// # Panics
+    /// Never.
+    #[must_use]
+    pub fn server_config(&self, versions: &[&'static SupportedProtocolVersion]) -> ServerConfig {
+        let key = self.identity().certified_key().clone();
+        ServerConfig::builder_with_provider(ring::default_provider().into())
+            .with_protocol_versions(versions)
+            .expect("sound versions")
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::new(SingleCertAndKey::from(key)))
+    }
+
     /// As settings take it.
     ///
     /// # Panics

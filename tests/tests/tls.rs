@@ -7,9 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use rpc_client::rustls::ClientConfig;
 use rpc_client::rustls::client::Resumption;
-use rpc_client::rustls::crypto::ring;
+use rpc_client::rustls::{ALL_VERSIONS, ClientConfig};
 use rpc_client::tokio_rustls::TlsConnector;
 use rpc_client::tokio_rustls::client::TlsStream;
 use rpc_client::{Client, Connector, Error, Identity, Lost, http};
@@ -24,17 +23,7 @@ const NAMES: [&str; 2] = ["localhost", "127.0.0.1"];
 
 /// A client of rustls' own, which resumes sessions.
 fn raw_config(authority: &Authority, identity: Option<Identity>) -> Arc<ClientConfig> {
-    let config = ClientConfig::builder_with_provider(ring::default_provider().into())
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(authority.roots().store().clone());
-    let mut config = match identity {
-        None => config.with_no_client_auth(),
-        Some(identity) => {
-            let key = identity.certified_key().clone();
-            config.with_client_cert_resolver(Arc::new(rpc_client::rustls::sign::SingleCertAndKey::from(key)))
-        }
-    };
+    let mut config = authority.client_config(ALL_VERSIONS, identity);
     config.resumption = Resumption::in_memory_sessions(8);
     config.into()
 }
@@ -241,13 +230,7 @@ async fn a_client_takes_an_end_without_a_word_for_a_failure() {
     for told in [false, true] {
         let lines = Lines::default();
         let mut far = lines.lay();
-        let config = rpc_server::rustls::ServerConfig::builder_with_provider(ring::default_provider().into())
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_cert_resolver(Arc::new(rpc_server::rustls::sign::SingleCertAndKey::from(
-                authority.issue(&NAMES).identity().certified_key().clone(),
-            )));
+        let config = authority.issue(&NAMES).server_config(ALL_VERSIONS);
         let serving = tokio::spawn(async move {
             let acceptor = rpc_server::tokio_rustls::TlsAcceptor::from(Arc::new(config));
             let mut raw = Raw::admit(acceptor.accept(&mut far).await.unwrap(), "").await;

@@ -2,20 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its functions too")]
 
-use std::io;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use rpc_client::rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion, version};
-use rpc_client::{Client, ClientTls, ConnectError, Connector, TlsError, TlsFailure};
-use rpc_core::Peer;
-use rpc_server::rustls::AlertDescription;
-use rpc_server::rustls::crypto::ring;
-use rpc_server::{ConnectionError, Identity, PemSource, Roots, ServerTls};
+use rpc_client::rustls::{AlertDescription, SupportedProtocolVersion, version};
+use rpc_client::{Client, ClientTls, ConnectError, TlsError, TlsFailure};
+use rpc_server::{Identity, ServerTls};
 use tests::{Authority, arith, listen, listen_tls, within};
-use tokio::io::{AsyncWriteExt, DuplexStream};
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
-use tokio::time::Instant;
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -115,12 +109,7 @@ async fn another_authority_of_the_same_name_is_told() {
 }
 
 fn only(authority: &Authority, version: &'static SupportedProtocolVersion) -> ClientTls {
-    let config = ClientConfig::builder_with_provider(ring::default_provider().into())
-        .with_protocol_versions(&[version])
-        .unwrap()
-        .with_root_certificates(RootCertStore::empty())
-        .with_no_client_auth();
-    ClientTls::from_config(config.into()).roots(authority.roots())
+    ClientTls::from_config(authority.client_config(&[version], None).into())
 }
 
 #[tokio::test]
@@ -191,13 +180,7 @@ async fn a_client_with_tls_is_told_that_the_port_is_one_without() {
 #[tokio::test]
 async fn protocols_and_versions_that_are_not_in_common_are_told() {
     let authority = Authority::new();
-    let mut config = rpc_server::rustls::ServerConfig::builder_with_provider(ring::default_provider().into())
-        .with_protocol_versions(&[&version::TLS12])
-        .unwrap()
-        .with_no_client_auth()
-        .with_cert_resolver(Arc::new(rpc_server::rustls::sign::SingleCertAndKey::from(
-            authority.issue(&["127.0.0.1"]).identity().certified_key().clone(),
-        )));
+    let mut config = authority.issue(&["127.0.0.1"]).server_config(&[&version::TLS12]);
     let old = listen_tls(arith(), &ServerTls::from_config(config.clone().into())).await.0;
     assert_told!(
         old,
@@ -232,129 +215,5 @@ async fn a_server_that_hangs_up_is_told() {
         TlsFailure::Closed,
         "the connection was closed during the TLS handshake; does the other side speak TLS, and is it not \
          overloaded?"
-    );
-}
-
-/// One stream, once.
-struct Given(Mutex<Option<DuplexStream>>);
-
-impl Connector for Given {
-    type Io = DuplexStream;
-
-    async fn connect(&self) -> io::Result<DuplexStream> {
-        self.0.lock().unwrap().take().ok_or_else(|| io::ErrorKind::NotFound.into())
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_server_that_says_nothing_is_given_up_after_ten_seconds() {
-    let (near, _far) = tokio::io::duplex(4096);
-    let began = Instant::now();
-    let builder = Client::builder().tls(Authority::new().client());
-    let error =
-        builder.connect_with(Given(Mutex::new(Some(near))), "https://far.example:1").await.unwrap_err();
-    assert_eq!(began.elapsed(), Duration::from_secs(10));
-    assert_eq!(
-        error.to_string(),
-        "cannot connect to https://far.example:1: the TLS handshake was not done within 10s; does the other \
-         side speak TLS?"
-    );
-    let ConnectError::TlsHandshake { source: TlsFailure::Timeout { .. }, .. } = error else {
-        panic!("{error:?}");
-    };
-}
-
-/// What the server finds, of a client that says this.
-async fn found(tls: ServerTls, said: &[u8]) -> (TlsFailure, Duration) {
-    let server = arith().build().unwrap();
-    let (mut near, far) = tokio::io::duplex(4096);
-    near.write_all(said).await.unwrap();
-    let began = Instant::now();
-    match server.serve_tls_connection_from(far, Peer::unknown(), tls).await {
-        Err(ConnectionError::Tls(failure)) => (failure, began.elapsed()),
-        other => panic!("{other:?}"),
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_client_that_says_nothing_is_given_up_after_five_seconds_or_what_was_set() {
-    let tls = Authority::new().server();
-    let (failure, after) = found(tls.clone(), b"").await;
-    assert!(matches!(failure, TlsFailure::Timeout { .. }), "{failure:?}");
-    assert_eq!(after, Duration::from_secs(5));
-    let (_, after) = found(tls.handshake_timeout(Duration::from_millis(300)), b"\x16\x03\x01").await;
-    assert_eq!(after, Duration::from_millis(300));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_server_knows_a_client_that_does_not_speak_tls() {
-    let (failure, _) = found(Authority::new().server(), b"CONNECT /_rpc_ HTTP/1.0\r\n\r\n").await;
-    assert!(matches!(failure, TlsFailure::NotTls), "{failure:?}");
-}
-
-#[tokio::test]
-async fn settings_that_cannot_be_are_told_with_the_files_name() {
-    let (authority, other) = (Authority::new(), Authority::new().issue(&["localhost"]));
-    let issued = authority.issue(&["localhost"]);
-    let directory = tempfile::TempDir::new().unwrap();
-    let file = |name: &str, text: &str| {
-        let file = directory.path().join(name);
-        std::fs::write(&file, text).unwrap();
-        file
-    };
-    let (chain, key) = (file("chain.pem", &issued.certificate), file("key.pem", &issued.key));
-    Identity::from_files(&chain, &key).unwrap();
-    let place = directory.path().display().to_string();
-    let told = |error: TlsError| error.to_string().replace(&place, "DIRECTORY");
-
-    let missing = Identity::from_files(&chain, directory.path().join("none")).unwrap_err();
-    assert!(matches!(missing, TlsError::Unreadable { .. }));
-    assert_eq!(told(missing), "cannot read DIRECTORY/none: No such file or directory (os error 2)");
-    let error = Identity::from_files(&key, &chain).unwrap_err();
-    assert!(matches!(&error, TlsError::NoCertificate { pem: PemSource::File(file) } if *file == key));
-    assert_eq!(
-        told(error),
-        "no certificate in DIRECTORY/key.pem: it has no \"BEGIN CERTIFICATE\"; is it the right one?"
-    );
-    let error = Identity::from_files(&chain, &chain).unwrap_err();
-    assert_eq!(
-        told(error),
-        "no private key in DIRECTORY/chain.pem: it has no \"BEGIN PRIVATE KEY\"; is it the right one, and not \
-         encrypted?"
-    );
-    let error = Identity::from_files(&chain, file("other.pem", &other.key)).unwrap_err();
-    assert!(matches!(error, TlsError::Mismatch { .. }));
-    assert_eq!(
-        told(error),
-        "the private key in DIRECTORY/other.pem is not that of the first certificate in DIRECTORY/chain.pem; \
-         is one of them older, and the server's own certificate the first?"
-    );
-    let half = &issued.certificate[..100];
-    let error = Roots::from_file(file("half.pem", half)).unwrap_err();
-    assert_eq!(told(error), "DIRECTORY/half.pem is not sound PEM: a section has no end; is it damaged?");
-    assert!(matches!(Roots::from_pem(b""), Err(TlsError::NoCertificate { pem: PemSource::Bytes })));
-    assert!(matches!(
-        Roots::from_pem(b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"),
-        Err(TlsError::Certificate { .. })
-    ));
-    assert_eq!(format!("{:?}", issued.identity()), "Identity { certificates: 1, .. }");
-
-    let decided = ServerTls::from_config(Arc::new(
-        rpc_server::rustls::ServerConfig::builder_with_provider(ring::default_provider().into())
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_cert_resolver(Arc::new(rpc_server::rustls::sign::SingleCertAndKey::from(
-                issued.identity().certified_key().clone(),
-            ))),
-    ));
-    assert!(matches!(decided.client_roots(authority.roots()), Err(TlsError::Decided)));
-    let nameless = Client::builder().tls(authority.client().server_name("no name"));
-    let (near, _far) = tokio::io::duplex(64);
-    let error = nameless.connect_with(Given(Mutex::new(Some(near))), "https://far:1").await.unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "cannot connect to https://far:1: \"no name\" is neither a DNS name nor an IP address: no certificate \
-         can be for it"
     );
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rpc_client::Client;
 use rpc_core::Peer;
-use rpc_server::{ConnectionError, Server, ServerTls, TlsFailure};
+use rpc_server::{BuildError, ConnectionError, Server, ServerTls, TlsFailure};
 use tests::{Args, Authority, Raw, arith, eventually, listen_tls, read_head, within};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::net::{TcpListener, TcpStream};
@@ -110,6 +110,14 @@ async fn a_handshake_that_stalls_has_no_place_after_five_seconds() {
 }
 
 #[tokio::test]
+async fn no_time_for_a_handshake_is_told_when_serving_begins() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let tls = Authority::new().server().handshake_timeout(Duration::ZERO);
+    let error = within(arith().serve(listener).tls(tls)).await.unwrap_err();
+    assert_eq!(error, BuildError::Zero { setting: "handshake_timeout" });
+}
+
+#[tokio::test]
 async fn a_shutdown_ends_handshakes_at_once() {
     let (address, server) = listen_tls(arith(), &Authority::new().server()).await;
     let mut stalled = stall(&address).await;
@@ -139,12 +147,7 @@ async fn secure(
     stream: TcpStream,
     authority: &Authority,
 ) -> rpc_client::tokio_rustls::client::TlsStream<TcpStream> {
-    use rpc_client::rustls::{ClientConfig, crypto::ring};
-    let config = ClientConfig::builder_with_provider(ring::default_provider().into())
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(authority.roots().store().clone())
-        .with_no_client_auth();
+    let config = authority.client_config(rpc_client::rustls::ALL_VERSIONS, None);
     let connector = rpc_client::tokio_rustls::TlsConnector::from(std::sync::Arc::new(config));
     within(connector.connect("localhost".try_into().unwrap(), stream)).await.unwrap()
 }
