@@ -4,6 +4,7 @@
 mod blocker;
 mod gate;
 mod lines;
+mod packets;
 mod raw;
 
 use std::future::IntoFuture;
@@ -21,6 +22,7 @@ use tokio::task::JoinHandle;
 pub use blocker::Blocker;
 pub use gate::Gate;
 pub use lines::Lines;
+pub use packets::Packets;
 pub use raw::{Frame, Raw, decoded, encoded, read_head};
 
 /// net/rpc's arguments.
