@@ -97,13 +97,13 @@ pub fn pipe_from(server: &Server, peer: impl Into<Peer>) -> DuplexStream {
 }
 
 /// The same, and how serving it ends.
-pub fn serve(server: &Server, peer: impl Into<Peer>) -> (DuplexStream, JoinHandle<Served>) {
+pub fn serve(
+    server: &Server,
+    peer: impl Into<Peer>,
+) -> (DuplexStream, JoinHandle<Result<(), ConnectionError>>) {
     let (near, far) = tokio::io::duplex(64 * 1024);
     (near, tokio::spawn(server.serve_connection_from(far, peer.into())))
 }
-
-/// How serving a connection ended.
-pub type Served = Result<(), ConnectionError>;
 
 /// All that a server answers to these bytes until it closes.
 ///

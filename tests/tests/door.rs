@@ -7,7 +7,7 @@ use std::time::Duration;
 use http::StatusCode;
 use rpc_client::{Client, ConnectError};
 use rpc_core::handshake::Refusal;
-use rpc_server::{Builder, Server};
+use rpc_server::{Builder, Request, Server};
 use tests::{Args, Frame, Raw, arith, decoded, encoded, eventually, listen, pipe, read_head, within};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -132,6 +132,32 @@ async fn what_is_wrong_with_a_head_is_told_by_its_status_and_the_connection_clos
         assert_eq!(status_line(&answer), format!("HTTP/1.0 {status}"), "{rest}");
         assert!(answer.contains("\r\nConnection: close\r\n"), "{answer}");
     }
+}
+
+/// In the order of the table in docs/protocol.md.
+#[tokio::test]
+async fn of_several_things_that_are_wrong_the_first_decides() {
+    let nobody = async |_: Request| Err::<(), _>(Refusal::forbidden("nobody"));
+    let server = arith().authorize(nobody).build().unwrap();
+    let wrong = [
+        ("/_rpc_ HTTP/2.0", "505 HTTP Version Not Supported"),
+        ("Origin: https://evil.example", "403 Forbidden"),
+        ("Content-Length: 1", "400 Bad Request"),
+        ("/elsewhere HTTP/1.0", "404 Not Found"),
+        ("Rpc-Version: 2", "505 HTTP Version Not Supported"),
+        ("Rpc-Max-Frame: 1", "400 Bad Request"),
+        ("Rpc-Format: cbor", "415 Unsupported Media Type"),
+    ];
+    for (index, (_, status)) in wrong.iter().enumerate() {
+        let (targets, headers): (Vec<_>, Vec<_>) =
+            wrong[index..].iter().map(|(wrong, _)| *wrong).partition(|wrong| wrong.starts_with('/'));
+        let target = targets.first().unwrap_or(&"/_rpc_ HTTP/1.0");
+        let asked = format!("CONNECT {target}\r\n{}\r\n\r\n", headers.join("\r\n"));
+        let answer = tests::answer_to(pipe(&server), &asked).await;
+        assert_eq!(status_line(&answer), format!("HTTP/1.0 {status}"), "{asked}");
+    }
+    let last = tests::answer_to(pipe(&server), "CONNECT /_rpc_ HTTP/1.0\r\n\r\n").await;
+    assert!(last.ends_with("\r\n\r\nnobody\n"), "{last}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -12,7 +12,7 @@ const PLAIN_TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=ut
 
 /// Why a connection is refused: an HTTP status, a text for the person who reads it, and headers.
 ///
-/// A server writes it, its accept hook may return it, and the client gets it back from
+/// A server writes it, its `authorize` hook may return it, and the client gets it back from
 /// [`parse_answer`](super::parse_answer).
 ///
 /// ```

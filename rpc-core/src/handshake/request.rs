@@ -100,7 +100,7 @@ pub fn check_request_bytes(bytes: &[u8]) -> Result<(), Refusal> {
 /// that the server offers; the client's order of preference decides among them.
 ///
 /// The limits in the result are the client's; the server's own go out with
-/// [`write_acceptance`](super::write_acceptance). Between the two is the place for an accept hook.
+/// [`write_acceptance`](super::write_acceptance). Between the two is the place to decide who may enter.
 ///
 /// # Errors
 ///
