@@ -159,6 +159,33 @@ async fn a_panic_in_a_taker_ends_its_connection_alone() {
     assert_eq!(held.rest().await, "");
 }
 
+struct PanicsWhenDropped;
+
+impl Drop for PanicsWhenDropped {
+    fn drop(&mut self) {
+        panic!("a test's own");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_taker_that_panics_as_it_is_cut_off_is_counted_and_does_no_more_harm() {
+    let route = async |_: Request| {
+        Reply::hijack(async |taken| {
+            let _held = (taken, PanicsWhenDropped);
+            pending().await
+        })
+    };
+    let server = arith().route("/raw", route).build().unwrap();
+    let (near, served) = serve(&server, Peer::unknown());
+    let mut raw = Raw(near);
+    raw.say(HEAD.as_bytes()).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let report = within(server.shutdown(Duration::from_secs(5))).await;
+    assert_eq!((report.connections, report.cut_off), (1, 1));
+    within(served).await.unwrap().unwrap();
+    assert_eq!((&*raw.rest().await, server.connections()), ("", 0));
+}
+
 #[tokio::test]
 async fn nobody_takes_a_connection_over_that_is_not_let_in() {
     let gate = Gate::new();
