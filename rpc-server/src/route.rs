@@ -63,9 +63,9 @@ impl Request {
 /// finds out at run time: `ErrHijacked`).
 ///
 /// An answer is anything that can be made into a reply: a text, an [`http::Response`], a
-/// [`Refusal`], or a `Result` of such. It is HTTP/1.0 and closes the connection. The body of a
-/// request is not read for it; services that need bodies or keep-alive run on an HTTP stack of
-/// their own.
+/// [`Refusal`], or a `Result` of such. It is HTTP/1.0 and closes the connection. The client has the
+/// [`write_timeout`](crate::Builder::write_timeout) to take it all. The body of a request is not
+/// read for it; services that need bodies or keep-alive run on an HTTP stack of their own.
 ///
 /// ```compile_fail
 /// # use rpc_server::{Reply, Request};
@@ -97,7 +97,7 @@ impl Reply {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        // Called in its own future, where a panic is caught.
+        // Called where its future is polled, since it may panic as well.
         Self(Kind::Hijack(Box::new(move |hijacked| Box::pin(async move { taker(hijacked).await }))))
     }
 }

@@ -115,7 +115,7 @@ fn refusal_cause(refusal: &Refusal, path: &str) -> String {
         StatusCode::BAD_REQUEST
         | StatusCode::UNSUPPORTED_MEDIA_TYPE
         | StatusCode::HTTP_VERSION_NOT_SUPPORTED => "; is it an RPC server?".into(),
-        // Such as an accept hook of the server's may choose.
+        // Such as a hook of the server's may choose.
         _ => String::new(),
     }
 }

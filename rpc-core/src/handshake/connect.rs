@@ -41,7 +41,7 @@ pub struct Connect<'a> {
     pub formats: &'a [Format],
     /// What the client is ready to take.
     pub limits: Limits,
-    /// The caller's own headers, for the server's accept hook.
+    /// The caller's own headers, for whatever decides at the server who may enter.
     pub headers: &'a HeaderMap,
 }
 
