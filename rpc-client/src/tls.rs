@@ -109,7 +109,8 @@ impl ClientTls {
             }
             (None, Some(_)) => None,
             (None, None) => {
-                let made = Verifier::new(provider()).map_err(|source| TlsError::PlatformRoots { source })?;
+                let made = Verifier::new(provider())
+                    .map_err(|error| TlsError::PlatformRoots { source: error.into() })?;
                 Some(Arc::new(made))
             }
         };

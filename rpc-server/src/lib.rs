@@ -14,6 +14,8 @@
 //!     .await?;
 //! # Ok(()) }
 //! ```
+//!
+//! With the feature `tls` (off by default, for it takes a C compiler) listeners can speak TLS; see `ServerTls`.
 
 #![forbid(unsafe_code)]
 

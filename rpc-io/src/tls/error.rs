@@ -47,7 +47,7 @@ pub enum TlsError {
         /// Where it stands.
         pem: PemSource,
         /// What is wrong with it.
-        source: rustls::Error,
+        source: Box<rustls::Error>,
     },
     /// The key in it is of no kind that can be used: RSA of 2,048 bits or more, ECDSA on P-256 or P-384, Ed25519.
     #[error("the private key in {pem} cannot be used: {source}")]
@@ -55,7 +55,7 @@ pub enum TlsError {
         /// Where it stands.
         pem: PemSource,
         /// What is wrong with it.
-        source: rustls::Error,
+        source: Box<rustls::Error>,
     },
     /// The key is not that of the first certificate.
     #[error(
@@ -82,7 +82,7 @@ pub enum TlsError {
     #[error("cannot use the roots that this platform trusts: {source}; is there a package ca-certificates?")]
     PlatformRoots {
         /// Why.
-        source: rustls::Error,
+        source: Box<rustls::Error>,
     },
     /// No verifier of client certificates can be made of the roots.
     #[error("certificates of clients cannot be verified by these roots: {reason}")]
@@ -92,7 +92,13 @@ pub enum TlsError {
     },
     /// What else rustls does not take.
     #[error("TLS cannot be set up: {0}")]
-    Rustls(#[from] rustls::Error),
+    Rustls(#[source] Box<rustls::Error>),
+}
+
+impl From<rustls::Error> for TlsError {
+    fn from(error: rustls::Error) -> Self {
+        Self::Rustls(error.into())
+    }
 }
 
 /// Where certificates or a key were read from.

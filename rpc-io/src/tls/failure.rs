@@ -60,7 +60,7 @@ pub enum TlsFailure {
     #[error("the certificate of the other side cannot be trusted: {source}{}", same_name(source))]
     Certificate {
         /// What.
-        source: rustls::Error,
+        source: Box<rustls::Error>,
     },
     /// The other side speaks other protocols over TLS (ALPN); this side speaks `http/1.1`.
     #[error("the other side speaks other protocols than http/1.1 over TLS (ALPN); is it the right port?")]
@@ -72,7 +72,7 @@ pub enum TlsFailure {
     )]
     Incompatible {
         /// What is missing.
-        source: rustls::Error,
+        source: Box<rustls::Error>,
     },
     /// It took too long.
     #[error("the TLS handshake was not done within {after:?}; does the other side speak TLS?")]
@@ -102,7 +102,7 @@ pub enum TlsFailure {
     #[error("the TLS handshake failed: {source}")]
     Other {
         /// What.
-        source: rustls::Error,
+        source: Box<rustls::Error>,
     },
 }
 
@@ -130,8 +130,8 @@ impl TlsFailure {
             Error::InvalidCertificate(certificate) => Self::of_certificate(certificate),
             Error::NoCertificatesPresented => Self::CertificateRequired,
             Error::NoApplicationProtocol => Self::NoCommonProtocol,
-            source @ Error::PeerIncompatible(_) => Self::Incompatible { source },
-            source => Self::Other { source },
+            error @ Error::PeerIncompatible(_) => Self::Incompatible { source: error.into() },
+            other => Self::Other { source: other.into() },
         }
     }
 
@@ -154,9 +154,9 @@ impl TlsFailure {
             | Alert::DecryptError => Self::CertificateRefused { alert },
             Alert::NoApplicationProtocol => Self::NoCommonProtocol,
             Alert::HandshakeFailure | Alert::ProtocolVersion | Alert::InsufficientSecurity => {
-                Self::Incompatible { source: rustls::Error::AlertReceived(alert) }
+                Self::Incompatible { source: rustls::Error::AlertReceived(alert).into() }
             }
-            other => Self::Other { source: rustls::Error::AlertReceived(other) },
+            other => Self::Other { source: rustls::Error::AlertReceived(other).into() },
         }
     }
 
@@ -177,7 +177,7 @@ impl TlsFailure {
                 Self::NotYetValid { ahead: ahead.map(Duration::from_secs) }
             }
             Wrong::UnknownIssuer => Self::UnknownIssuer,
-            other => Self::Certificate { source: rustls::Error::InvalidCertificate(other) },
+            other => Self::Certificate { source: rustls::Error::InvalidCertificate(other).into() },
         }
     }
 }

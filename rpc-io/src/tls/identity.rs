@@ -39,14 +39,14 @@ impl Identity {
     fn read(chain: &[u8], certificates: PemSource, key: &[u8], keys: PemSource) -> Result<Self, TlsError> {
         let chain = pem::certificates(chain, &certificates)?;
         let signing = provider().key_provider.load_private_key(pem::key(key, &keys)?);
-        let signing = signing.map_err(|source| TlsError::Key { pem: keys.clone(), source })?;
+        let signing = signing.map_err(|error| TlsError::Key { pem: keys.clone(), source: error.into() })?;
         let key = CertifiedKey::new(chain, signing);
         match key.keys_match() {
             Ok(()) | Err(rustls::Error::InconsistentKeys(InconsistentKeys::Unknown)) => {
                 Ok(Self { key: Arc::new(key) })
             }
             Err(rustls::Error::InconsistentKeys(_)) => Err(TlsError::Mismatch { certificates, key: keys }),
-            Err(source) => Err(TlsError::Certificate { pem: certificates, source }),
+            Err(error) => Err(TlsError::Certificate { pem: certificates, source: error.into() }),
         }
     }
 

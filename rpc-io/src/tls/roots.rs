@@ -36,7 +36,7 @@ impl Roots {
         let mut store = RootCertStore::empty();
         for certificate in pem::certificates(certificates, &pem)? {
             let added = store.add(certificate);
-            added.map_err(|source| TlsError::Certificate { pem: pem.clone(), source })?;
+            added.map_err(|error| TlsError::Certificate { pem: pem.clone(), source: error.into() })?;
         }
         Ok(Self { store: Arc::new(store) })
     }
