@@ -3,6 +3,7 @@
 //! and that nothing stays behind.
 
 mod descriptors;
+mod handshakes;
 mod held;
 mod journal;
 mod kill;
@@ -42,6 +43,9 @@ Starts servers as processes of their own, does them harm, and says what their cl
   rolling    two servers are restarted in turn while a client calls
     --calls N     [default: 1000000]
     --restarts N  [default: 20]
+  handshakes TLS handshakes that do not go on, and what they are to a client that connects meanwhile
+    --stalled N   [default: 1000]
+    --trials N    connects that are measured [default: 5]
 
 Exits with 0 when all was as it has to be, 1 when it was not, 2 when asked wrongly, 77 when it could not be tried.
 ";
@@ -60,6 +64,8 @@ struct Args {
     restarts: Option<u64>,
     listen: Option<SocketAddr>,
     journal: Option<PathBuf>,
+    identity: Option<PathBuf>,
+    stalled: Option<usize>,
 }
 
 fn main() -> ExitCode {
@@ -95,7 +101,7 @@ fn run(command: &str, args: Args) -> anyhow::Result<Verdict> {
     if command == "server" {
         let listen = args.listen.context("--listen is missing")?;
         let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-        runtime.block_on(server::serve(listen, args.journal.as_deref()))?;
+        runtime.block_on(server::serve(listen, args.journal.as_deref(), args.identity.as_deref()))?;
         return Ok(Verdict::default());
     }
     // One thread: it starts the servers, which end with the thread that started them, and it enters
@@ -108,6 +114,10 @@ fn run(command: &str, args: Args) -> anyhow::Result<Verdict> {
             "partition" => {
                 let (trials, pairs) = (args.trials.unwrap_or(50), args.pairs.unwrap_or(5));
                 guarded(partition::partition(trials, pairs)).await
+            }
+            "handshakes" => {
+                let (stalled, trials) = (args.stalled.unwrap_or(1000), args.trials.unwrap_or(5));
+                guarded(handshakes::handshakes(stalled, trials)).await
             }
             "rolling" => {
                 let (calls, restarts) = (args.calls.unwrap_or(1_000_000), args.restarts.unwrap_or(20));
@@ -147,6 +157,8 @@ fn parse_args() -> Result<Option<(String, Args)>, lexopt::Error> {
             Long("restarts") => args.restarts = Some(parser.value()?.parse()?),
             Long("listen") => args.listen = Some(parser.value()?.parse()?),
             Long("journal") => args.journal = Some(parser.value()?.into()),
+            Long("identity") => args.identity = Some(parser.value()?.into()),
+            Long("stalled") => args.stalled = Some(at_least_one(parser.value()?)?),
             Value(value) if command.is_none() => command = Some(value.string()?),
             other => return Err(other.unexpected()),
         }

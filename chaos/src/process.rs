@@ -1,6 +1,6 @@
 //! A server as a process of its own.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 
@@ -28,6 +28,19 @@ impl Process {
         listen: SocketAddr,
         journal: Option<&Path>,
     ) -> Result<Self> {
+        Self::start_with(namespace, listen, journal.map(|journal| ("--journal", journal))).await
+    }
+
+    /// Starts one that speaks TLS, with the certificate and the key in this directory.
+    pub(crate) async fn start_tls(identity: &Path) -> Result<Self> {
+        Self::start_with(None, (Ipv4Addr::LOCALHOST, 0).into(), Some(("--identity", identity))).await
+    }
+
+    async fn start_with(
+        namespace: Option<&str>,
+        listen: SocketAddr,
+        option: Option<(&str, &Path)>,
+    ) -> Result<Self> {
         let program = std::env::current_exe()?;
         let mut command = match namespace {
             // It becomes the program, so the child is the server itself.
@@ -39,8 +52,8 @@ impl Process {
             None => Command::new(program),
         };
         command.arg("server").arg("--listen").arg(listen.to_string());
-        if let Some(journal) = journal {
-            command.arg("--journal").arg(journal);
+        if let Some((name, path)) = option {
+            command.arg(name).arg(path);
         }
         command.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().context("cannot start a server")?;

@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result};
 use nix::sys::prctl;
 use nix::sys::signal::Signal;
 use rpc_core::{Context, Status};
-use rpc_server::{Builder, Server};
+use rpc_server::{Builder, Identity, Server, ServerTls};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -22,13 +22,17 @@ use crate::journal::Journal;
 pub(crate) const PING_INTERVAL: Duration = Duration::from_secs(1);
 pub(crate) const PING_TIMEOUT: Duration = Duration::from_millis(500);
 
+/// The files of an identity.
+pub(crate) const CERTIFICATE: &str = "certificate.pem";
+pub(crate) const KEY: &str = "key.pem";
+
 /// One call in so many waits, so that some are in flight whenever the server drains.
 const LINGERING: u64 = 16;
 const LINGER: Duration = Duration::from_millis(3);
 
 /// Serves until SIGTERM. The first line it prints is its address, the last one what became of the calls
 /// that it ended with.
-pub(crate) async fn serve(listen: SocketAddr, journal: Option<&Path>) -> Result<()> {
+pub(crate) async fn serve(listen: SocketAddr, journal: Option<&Path>, identity: Option<&Path>) -> Result<()> {
     // Whatever ends the one that started it, be it a SIGKILL, nothing stays behind.
     prctl::set_pdeathsig(Signal::SIGKILL)?;
     let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
@@ -38,7 +42,12 @@ pub(crate) async fn serve(listen: SocketAddr, journal: Option<&Path>) -> Result<
     let mut term = signal(SignalKind::terminate())?;
     say(&address.to_string())?;
     let signal = async move { _ = term.recv().await };
-    let report = builder.serve(listener).with_graceful_shutdown(signal).await?;
+    let mut serve = builder.serve(listener).with_graceful_shutdown(signal);
+    if let Some(directory) = identity {
+        let identity = Identity::from_files(directory.join(CERTIFICATE), directory.join(KEY))?;
+        serve = serve.tls(ServerTls::new(identity)?);
+    }
+    let report = serve.await?;
     if let Some(journal) = journal {
         journal.flush()?;
     }

@@ -62,18 +62,23 @@ impl Times {
     pub(crate) fn len(&self) -> usize {
         self.0.len()
     }
+
+    /// Zero when nothing was measured.
+    pub(crate) fn median(&self) -> Duration {
+        let mut sorted = self.0.clone();
+        sorted.sort_unstable();
+        sorted.get(sorted.len() / 2).copied().unwrap_or_default()
+    }
 }
 
 impl fmt::Display for Times {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut sorted = self.0.clone();
-        sorted.sort_unstable();
-        match (sorted.get(sorted.len() / 2), sorted.last()) {
-            (Some(median), Some(most)) => {
-                let ms = |time: &Duration| time.as_secs_f64() * 1e3;
-                write!(f, "median {:.1} ms, max {:.1} ms", ms(median), ms(most))
+        match self.0.iter().max() {
+            Some(most) => {
+                let ms = |time: Duration| time.as_secs_f64() * 1e3;
+                write!(f, "median {:.1} ms, max {:.1} ms", ms(self.median()), ms(*most))
             }
-            _ => f.write_str("not measured"),
+            None => f.write_str("not measured"),
         }
     }
 }

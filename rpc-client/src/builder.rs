@@ -17,6 +17,8 @@ use crate::endpoint::{Dialler, Endpoint, Settings};
 use crate::interceptor::Interceptor;
 use crate::link::Link;
 use crate::reconnect::Reconnect;
+#[cfg(feature = "tls")]
+use crate::tls::ClientTls;
 
 /// Settings for a [`Client`].
 ///
@@ -151,6 +153,21 @@ impl Builder {
     /// What is set on TCP sockets.
     pub fn tcp(mut self, tcp: TcpOptions) -> Self {
         self.dial.tcp = tcp;
+        self
+    }
+
+    /// How TLS is spoken, to addresses with `https://`. Default: what the platform trusts is trusted, and
+    /// no certificate shown. Other addresses are connected to without TLS, whatever is set here.
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, tls: ClientTls) -> Self {
+        self.dial.tls = tls;
+        self
+    }
+
+    /// The time for a TLS handshake. Default 10 s (Go: `TLSHandshakeTimeout`).
+    #[cfg(feature = "tls")]
+    pub fn tls_handshake_timeout(mut self, timeout: Duration) -> Self {
+        self.dial.tls_handshake_timeout = timeout;
         self
     }
 

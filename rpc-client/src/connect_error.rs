@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use http::StatusCode;
 use rpc_core::handshake::{ConnectError as RequestError, Refusal};
+#[cfg(feature = "tls")]
+use rpc_io::tls::{TlsError, TlsFailure};
 
 pub use attempts::{Attempt, Attempts};
 
@@ -115,7 +117,7 @@ pub enum ConnectError {
         source: Attempts,
     },
     /// The connection ended before anything came: closed, reset, or failed.
-    #[error("cannot connect to {address}: {}", closed(source))]
+    #[error("cannot connect to {address}: {}", closed(address, source))]
     Closed {
         /// The address as it was given.
         address: String,
@@ -178,6 +180,24 @@ pub enum ConnectError {
     ServerSpeaksTls {
         /// The address as it was given.
         address: String,
+    },
+    /// What TLS is to be made with cannot be used: the platform's roots, or the name of the server.
+    #[cfg(feature = "tls")]
+    #[error("cannot connect to {address}: {source}")]
+    TlsSettings {
+        /// The address as it was given.
+        address: String,
+        /// What is wrong.
+        source: TlsError,
+    },
+    /// The TLS handshake failed, or the server said right after it that it does not take this client's certificate.
+    #[cfg(feature = "tls")]
+    #[error("cannot connect to {address}: {source}")]
+    TlsHandshake {
+        /// The address as it was given.
+        address: String,
+        /// Why.
+        source: TlsFailure,
     },
     /// The server speaks a protocol that is neither HTTP nor TLS.
     #[error(

@@ -3,6 +3,8 @@
 mod addresses;
 mod exchange;
 mod hijack;
+#[cfg(feature = "tls")]
+mod secure;
 mod target;
 #[cfg(unix)]
 mod unix;
@@ -27,6 +29,8 @@ use tokio::time::timeout;
 use crate::connect_error::ConnectError;
 use crate::connection::PingTimes;
 use crate::link::Link;
+#[cfg(feature = "tls")]
+use crate::tls::ClientTls;
 
 use addresses::dial_first;
 pub use hijack::Hijacked;
@@ -59,6 +63,10 @@ pub(crate) struct DialConfig {
     pub(crate) formats: Vec<Format>,
     pub(crate) limits: Limits,
     pub(crate) tcp: TcpOptions,
+    #[cfg(feature = "tls")]
+    pub(crate) tls: ClientTls,
+    #[cfg(feature = "tls")]
+    pub(crate) tls_handshake_timeout: Duration,
 }
 
 impl Default for DialConfig {
@@ -71,6 +79,10 @@ impl Default for DialConfig {
             formats: vec![Format::Bincode],
             limits: Limits::default(),
             tcp: TcpOptions::default(),
+            #[cfg(feature = "tls")]
+            tls: ClientTls::default(),
+            #[cfg(feature = "tls")]
+            tls_handshake_timeout: Duration::from_secs(10),
         }
     }
 }
@@ -104,6 +116,11 @@ impl DialConfig {
         let target = Target::parse(address)?;
         let request = self.request(&target)?;
         Ok(match self.open(&target).await? {
+            #[cfg(feature = "tls")]
+            Opened::Tcp(io) if target.tls => {
+                let io = self.secure(io, &target).await?;
+                Link::spawn(self.exchange(io, request).await?, ping)
+            }
             Opened::Tcp(io) => Link::spawn(self.exchange(io, request).await?, ping),
             #[cfg(unix)]
             Opened::Unix(io) => Link::spawn(self.exchange(io, request).await?, ping),
@@ -119,6 +136,11 @@ impl DialConfig {
         let target = Target::parse(address)?;
         let request = self.request(&target)?;
         let io = self.connect(&target, connector.connect()).await?;
+        #[cfg(feature = "tls")]
+        if target.tls {
+            let io = self.secure(io, &target).await?;
+            return Ok(Link::spawn(self.exchange(io, request).await?, ping));
+        }
         Ok(Link::spawn(self.exchange(io, request).await?, ping))
     }
 

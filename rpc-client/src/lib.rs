@@ -9,6 +9,9 @@
 //!
 //! A [`Client`] is one connection at a time. Clones share it, any number of calls are in flight at once,
 //! and answers come in any order. A connection that is lost is made again. Generated clients (`ArithClient`) are made from one.
+//!
+//! With the feature `tls` (off by default, for it takes a C compiler) addresses with `https://` are connected to over TLS; see
+//! `ClientTls`.
 
 #![forbid(unsafe_code)]
 
@@ -28,6 +31,8 @@ mod reconnect;
 mod shared;
 mod state;
 mod sync;
+#[cfg(feature = "tls")]
+mod tls;
 mod until;
 
 // Types of theirs stand in ours.
@@ -40,5 +45,9 @@ pub use dial::{AddressError, Connector, Hijacked};
 pub use error::{CallInfo, Error, Lost};
 pub use interceptor::{Ended, Interceptor, Outgoing};
 pub use pending::Pending;
+#[cfg(feature = "tls")]
+pub use rpc_io::tls::{Identity, PemSource, Roots, TlsError, TlsFailure, tokio_rustls, tokio_rustls::rustls};
 pub use rpc_io::{Stream, TcpOptions};
 pub use state::{ConnectionState, StateWatch};
+#[cfg(feature = "tls")]
+pub use tls::ClientTls;

@@ -9,6 +9,8 @@
 mod stream;
 mod tcp;
 mod timer;
+#[cfg(feature = "tls")]
+pub mod tls;
 
 use std::cell::Cell;
 use std::future::poll_fn;

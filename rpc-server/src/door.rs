@@ -12,6 +12,8 @@ use rpc_core::handshake::{
 use rpc_core::input::Input;
 use rpc_core::output::Output;
 use rpc_core::{Origin, Peer};
+#[cfg(feature = "tls")]
+use rpc_io::tls::tokio_rustls::server::TlsStream;
 use rpc_io::{Head, HeadError, Stream};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::error::Elapsed;
@@ -25,6 +27,8 @@ use crate::linger::linger;
 use crate::room::{Place, Refused};
 use crate::route::{Boxed, Hijacked, Kind, Reply, Request};
 use crate::state::State;
+#[cfg(feature = "tls")]
+use crate::tls::ServerTls;
 
 /// Where one connection comes in.
 pub(crate) struct Door {
@@ -101,17 +105,42 @@ impl Door {
     where
         IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        let server = self.server.clone();
-        let place = match Place::take(&server, self.peer.address) {
-            Ok(place) => place,
+        match Place::take(&self.server, self.peer.address) {
+            Ok(place) => self.enter_at(io, place).await,
             Err(why) => {
                 let refusal = Refusal::service_unavailable(why);
-                let Some(_told) = Refused::new(&server) else {
+                let Some(_told) = Refused::new(&self.server) else {
                     return Err(ConnectionError::Refused(refusal));
                 };
-                return self.refuse(&mut io, refusal, false).await;
+                self.refuse(&mut io, refusal, false).await
             }
-        };
+        }
+    }
+
+    /// The same over TLS. Its handshake takes a place, and who gets none is not told: that would take
+    /// a handshake, too.
+    #[cfg(feature = "tls")]
+    pub(crate) async fn enter_tls<IO>(
+        mut self,
+        io: IO,
+        tls: ServerTls,
+    ) -> Result<Option<Entered<TlsStream<IO>>>, ConnectionError>
+    where
+        IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let place = Place::take(&self.server, self.peer.address);
+        let place = place.map_err(|why| ConnectionError::Refused(Refusal::service_unavailable(why)))?;
+        let (io, peer) = tls.accept(io, &self.server).await?;
+        drop(tls);
+        self.peer.tls = Some(Arc::new(peer));
+        self.enter_at(io, place).await
+    }
+
+    async fn enter_at<IO>(self, mut io: IO, place: Place) -> Result<Option<Entered<IO>>, ConnectionError>
+    where
+        IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let server = self.server.clone();
         let deadline = Instant::now().checked_add(server.config.head_timeout);
         let (head, rest) = match self.read_request(&mut io, deadline).await {
             Ok(request) => request,

@@ -6,6 +6,8 @@ use std::time::Duration;
 use rpc_core::ProtocolError;
 use rpc_core::handshake::Refusal;
 use rpc_core::message::MAX_NAME;
+#[cfg(feature = "tls")]
+use rpc_io::tls::TlsFailure;
 
 /// Why a server was not made.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -54,7 +56,7 @@ pub enum BuildError {
     /// the largest value there is.
     #[error("rpc: {setting} is zero: nobody could be served")]
     Zero {
-        /// The method of [`Builder`](crate::Builder) that sets it.
+        /// The method that sets it: of [`Builder`](crate::Builder), or of `ServerTls`.
         setting: &'static str,
     },
     /// A limit that cannot be announced to clients.
@@ -66,12 +68,17 @@ pub enum BuildError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectionError {
-    /// It was refused; the client was told so, unless too many others were being told at that time.
+    /// It was refused; the client was told so, unless too many others were being told at that time, or TLS
+    /// had not begun.
     #[error("refused: {0}")]
     Refused(Refusal),
     /// The transport failed, or the peer went away inside its request head.
     #[error("the connection failed: {0}")]
     Io(#[source] io::Error),
+    /// The TLS handshake failed.
+    #[cfg(feature = "tls")]
+    #[error("TLS: {0}")]
+    Tls(#[source] TlsFailure),
     /// The client said nothing for the ping interval, and nothing after it was asked either.
     #[error("the client did not answer a Ping within {after:?}")]
     Unresponsive {

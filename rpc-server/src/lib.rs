@@ -14,6 +14,8 @@
 //!     .await?;
 //! # Ok(()) }
 //! ```
+//!
+//! With the feature `tls` (off by default, for it takes a C compiler) listeners can speak TLS; see `ServerTls`.
 
 #![forbid(unsafe_code)]
 
@@ -39,6 +41,8 @@ mod session;
 mod shutdown;
 mod state;
 mod timeouts;
+#[cfg(feature = "tls")]
+mod tls;
 mod waiting;
 
 pub use builder::Builder;
@@ -47,7 +51,11 @@ pub use interceptor::{Ended, Interceptor};
 pub use listener::Listener;
 pub use registry::MethodStats;
 pub use route::{Hijacked, Reply, Request};
+#[cfg(feature = "tls")]
+pub use rpc_io::tls::{Identity, PemSource, Roots, TlsError, TlsFailure, tokio_rustls, tokio_rustls::rustls};
 pub use rpc_io::{Stream, TcpOptions};
 pub use serve::Serve;
 pub use server::Server;
 pub use shutdown::Report;
+#[cfg(feature = "tls")]
+pub use tls::ServerTls;

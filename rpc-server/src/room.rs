@@ -90,7 +90,7 @@ impl Drop for Refused {
 }
 
 /// Whether there was room for one more.
-fn count_up_to(count: &AtomicUsize, most: usize) -> bool {
+pub(crate) fn count_up_to(count: &AtomicUsize, most: usize) -> bool {
     let more = |count: usize| (count < most).then_some(count + 1);
     count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
 }

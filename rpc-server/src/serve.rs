@@ -7,12 +7,15 @@ use std::task::Poll;
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use rpc_core::Peer;
 use tracing::{debug, warn};
 
-use crate::error::BuildError;
+use crate::error::{BuildError, ConnectionError};
 use crate::listener::Listener;
 use crate::server::Server;
 use crate::shutdown::Report;
+#[cfg(feature = "tls")]
+use crate::tls::ServerTls;
 
 /// An accept that failed (out of descriptors, say) is tried again after this, doubled each time.
 const BACKOFF: Duration = Duration::from_millis(5);
@@ -33,12 +36,20 @@ const MAX_BACKOFF: Duration = Duration::from_secs(1);
 pub struct Serve<L, S = Pending<()>> {
     server: Result<Server, BuildError>,
     listener: L,
+    #[cfg(feature = "tls")]
+    tls: Option<ServerTls>,
     signal: S,
 }
 
 impl<L: Listener> Serve<L> {
     pub(crate) fn new(server: Result<Server, BuildError>, listener: L) -> Self {
-        Self { server, listener, signal: pending() }
+        Self {
+            server,
+            listener,
+            #[cfg(feature = "tls")]
+            tls: None,
+            signal: pending(),
+        }
     }
 }
 
@@ -48,7 +59,23 @@ impl<L: Listener, S> Serve<L, S> {
     where
         T: Future<Output = ()> + Send + 'static,
     {
-        Serve { server: self.server, listener: self.listener, signal }
+        Serve {
+            server: self.server,
+            listener: self.listener,
+            #[cfg(feature = "tls")]
+            tls: self.tls,
+            signal,
+        }
+    }
+
+    /// Serves TLS on this listener, and nothing else. The same server can have others without it: a Unix
+    /// socket, say.
+    ///
+    /// The handshake is made in the task of each connection and holds up nobody else. A connection that there is no
+    /// room for ([`max_connections`](crate::Builder::max_connections)) is closed without a word, not answered with 503.
+    #[cfg(feature = "tls")]
+    pub fn tls(self, tls: ServerTls) -> Self {
+        Self { tls: Some(tls), ..self }
     }
 }
 
@@ -58,21 +85,38 @@ impl<L: Listener, S: Future<Output = ()> + Send + 'static> IntoFuture for Serve<
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            let Self { server, mut listener, signal } = self;
-            let server = server?;
+            let server = self.server?;
+            let (mut listener, signal) = (self.listener, self.signal);
             let drain = server.state.shutdown.drain.clone();
             let signal = async move {
                 // `Server::shutdown` ends it too.
                 drain.run_until_cancelled(signal).await;
             };
-            accept_until(&server, &mut listener, signal).await;
+            #[cfg(feature = "tls")]
+            if let Some(tls) = self.tls {
+                tls.check()?;
+                let serve = |io, peer| server.serve_tls_connection_from(io, peer, tls.clone());
+                accept_until(&server, &mut listener, serve, signal).await;
+                drop(listener);
+                return Ok(server.shutdown(server.state.config.grace).await);
+            }
+            let serve = |io, peer| server.serve_connection_from(io, peer);
+            accept_until(&server, &mut listener, serve, signal).await;
             drop(listener);
             Ok(server.shutdown(server.state.config.grace).await)
         })
     }
 }
 
-async fn accept_until<L: Listener>(server: &Server, listener: &mut L, signal: impl Future<Output = ()>) {
+/// Each connection is served by what `serve` makes of it, in a task of its own.
+async fn accept_until<L: Listener, C>(
+    server: &Server,
+    listener: &mut L,
+    serve: impl Fn(L::Io, Peer) -> C,
+    signal: impl Future<Output = ()>,
+) where
+    C: Future<Output = Result<(), ConnectionError>> + Send + 'static,
+{
     let mut signal = pin!(signal);
     let mut backoff = BACKOFF;
     loop {
@@ -91,7 +135,7 @@ async fn accept_until<L: Listener>(server: &Server, listener: &mut L, signal: im
                 if let Err(error) = listener.tune(&io, &server.state.config.tcp) {
                     debug!(%error, "socket options were not set");
                 }
-                let connection = server.serve_connection_from(io, peer.clone());
+                let connection = serve(io, peer.clone());
                 // An async block would hold the future twice: as what it was given and as what it awaits.
                 tokio::spawn(connection.map(move |ended| {
                     if let Err(error) = ended {

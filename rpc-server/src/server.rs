@@ -18,6 +18,8 @@ use crate::route::Request;
 use crate::serve::Serve;
 use crate::shutdown::Report;
 use crate::state::State;
+#[cfg(feature = "tls")]
+use crate::tls::ServerTls;
 
 /// A set of services, ready to serve any number of connections. Clones are the same server.
 #[derive(Clone)]
@@ -73,6 +75,34 @@ impl Server {
             let _tracked = tracked;
             // Boxed, so that nothing of it is left in the connection's task.
             match Box::pin(door.enter(io)).await? {
+                Some(entered) => entered.serve().await,
+                None => Ok(()),
+            }
+        }
+    }
+
+    /// The same over TLS, its handshake first. What it finds out becomes a part of the `peer`.
+    ///
+    /// # Errors
+    /// See [`ConnectionError`].
+    ///
+    /// # Cancel safety
+    /// Dropping the future drops the connection and cancels its handlers.
+    #[cfg(feature = "tls")]
+    pub fn serve_tls_connection_from<IO>(
+        &self,
+        io: IO,
+        peer: Peer,
+        tls: ServerTls,
+    ) -> impl Future<Output = Result<(), ConnectionError>> + Send + use<IO>
+    where
+        IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let tracked = self.state.shutdown.connections.token();
+        let door = Door::new(self.state.clone(), peer);
+        async move {
+            let _tracked = tracked;
+            match Box::pin(door.enter_tls(io, tls)).await? {
                 Some(entered) => entered.serve().await,
                 None => Ok(()),
             }

@@ -2,6 +2,7 @@
 //! by TCP or by a pipe in memory.
 
 mod blocker;
+mod certificates;
 mod gate;
 mod lines;
 mod packets;
@@ -14,13 +15,14 @@ use std::time::Duration;
 
 use rpc_client::Client;
 use rpc_core::{Context, Peer, Status, service};
-use rpc_server::{Builder, ConnectionError, Server};
+use rpc_server::{Builder, ConnectionError, Server, ServerTls};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 pub use blocker::Blocker;
+pub use certificates::{Authority, Issued};
 pub use gate::Gate;
 pub use lines::Lines;
 pub use packets::Packets;
@@ -86,6 +88,18 @@ pub async fn listen(builder: Builder) -> (SocketAddr, Server) {
     let address = listener.local_addr().expect("a bound address");
     tokio::spawn(server.serve(listener).into_future());
     (address, server)
+}
+
+/// The same over TLS; the address is a URL.
+///
+/// # Panics
+/// As [`listen`].
+pub async fn listen_tls(builder: Builder, tls: &ServerTls) -> (String, Server) {
+    let server = builder.build().expect("a well-built server");
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("a bound address");
+    tokio::spawn(server.serve(listener).tls(tls.clone()).into_future());
+    (format!("https://{address}"), server)
 }
 
 /// One end of a pipe in memory, whose other end is served.

@@ -2,10 +2,12 @@
 
 use std::future::IntoFuture;
 
-use rpc_client::Client;
+use rpc_client::{Client, ClientTls};
 use rpc_server::{Builder, Server};
 use tempfile::TempDir;
 use tokio::net::{TcpListener, UnixListener};
+
+use crate::certificates::Authority;
 
 /// What a connection runs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,6 +16,10 @@ pub enum Transport {
     Tcp,
     /// A Unix socket.
     Unix,
+    /// TLS over TCP.
+    Tls,
+    /// The same, where client and server show certificates.
+    MutualTls,
 }
 
 /// A server that is reached by one of them, until the runtime ends.
@@ -23,6 +29,7 @@ pub struct Served {
     pub address: String,
     /// The server.
     pub server: Server,
+    tls: ClientTls,
     /// Where the socket's file is; it goes with this.
     _directory: Option<TempDir>,
 }
@@ -39,7 +46,18 @@ impl Transport {
                 let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
                 let address = listener.local_addr().expect("a bound address").to_string();
                 tokio::spawn(server.serve(listener).into_future());
-                Served { address, server, _directory: None }
+                Served { address, server, tls: ClientTls::new(), _directory: None }
+            }
+            Self::Tls | Self::MutualTls => {
+                let authority = Authority::new();
+                let (settings, tls) = match self {
+                    Self::Tls => (authority.server(), authority.client()),
+                    _ => (authority.mutual_server(), authority.client_named("client.example")),
+                };
+                let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+                let address = listener.local_addr().expect("a bound address");
+                tokio::spawn(server.serve(listener).tls(settings).into_future());
+                Served { address: format!("https://{address}"), server, tls, _directory: None }
             }
             Self::Unix => {
                 let directory = TempDir::new().expect("a directory");
@@ -47,7 +65,7 @@ impl Transport {
                 let listener = UnixListener::bind(&file).expect("a socket");
                 tokio::spawn(server.serve(listener).into_future());
                 let address = format!("unix:{}", file.display());
-                Served { address, server, _directory: Some(directory) }
+                Served { address, server, tls: ClientTls::new(), _directory: Some(directory) }
             }
         }
     }
@@ -56,7 +74,7 @@ impl Transport {
 impl Served {
     /// Settings for a client of it.
     pub fn builder(&self) -> rpc_client::Builder {
-        Client::builder()
+        Client::builder().tls(self.tls.clone())
     }
 
     /// A client of it.

@@ -21,6 +21,8 @@ macro_rules! on_every_transport {
     ($($test:ident),* $(,)?) => {
         on_every_transport!(tcp, Tcp: $($test),*);
         on_every_transport!(unix, Unix: $($test),*);
+        on_every_transport!(tls, Tls: $($test),*);
+        on_every_transport!(mutual_tls, MutualTls: $($test),*);
     };
     ($module:ident, $transport:ident: $($test:ident),*) => {
         mod $module {

@@ -46,14 +46,15 @@ pub(super) fn common_cause(attempts: &Attempts) -> &'static str {
     if causes.all(|cause| cause == first) { first } else { "" }
 }
 
-pub(super) fn closed(source: &io::Error) -> String {
+pub(super) fn closed(address: &str, source: &io::Error) -> String {
+    let tls = if address.starts_with("https:") { "" } else { ", or is this a port for TLS" };
     match source.kind() {
-        ErrorKind::UnexpectedEof => "the server closed the connection before it answered; is it full \
-             or shutting down, or is this a port for TLS?"
-            .into(),
+        ErrorKind::UnexpectedEof => {
+            format!("the server closed the connection before it answered; is it full or shutting down{tls}?")
+        }
         ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted | ErrorKind::BrokenPipe => format!(
             "the connection was cut before there was an answer: {source}; is the server full or shutting \
-             down, or is this a port for TLS?"
+             down{tls}?"
         ),
         _ => format!("the connection failed before there was an answer: {source}"),
     }

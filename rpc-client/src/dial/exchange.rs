@@ -5,10 +5,14 @@ use std::time::Duration;
 
 use rpc_core::handshake::{AnswerError, HeadBuffer, check_first_bytes, parse_answer};
 use rpc_core::input::Input;
+#[cfg(feature = "tls")]
+use rpc_io::tls::TlsFailure;
 use rpc_io::{Head, HeadError};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
+#[cfg(feature = "tls")]
+use super::secure::is_alert;
 use super::{DialConfig, Dialled, Request};
 use crate::connect_error::ConnectError;
 
@@ -94,7 +98,9 @@ where
     // A server that refused without reading has perhaps hung up already; its answer is here still, and says
     // more than the failure to write.
     match (rpc_io::read_head(io, buffer, check_first_bytes).await, sent) {
-        (Err(HeadError::Io(_)), Err(sending)) if buffer.is_empty() => Err(HeadError::Io(sending)),
+        (Err(HeadError::Io(reading)), sent) if buffer.is_empty() => {
+            Err(HeadError::Io(telling(reading, sent.err())))
+        }
         (read, _) => read,
     }
 }
@@ -104,9 +110,22 @@ pub(super) async fn send<IO: AsyncWrite + Unpin>(io: &mut IO, request: &[u8]) ->
     io.flush().await
 }
 
+/// Of the failures to read and to write the one that tells more: the first, unless the server said why over TLS.
+pub(super) fn telling(reading: io::Error, sending: Option<io::Error>) -> io::Error {
+    #[cfg(feature = "tls")]
+    if is_alert(&reading) {
+        return reading;
+    }
+    sending.unwrap_or(reading)
+}
+
 fn ended(address: &str, buffer: &HeadBuffer, source: io::Error) -> ConnectError {
     const SHOWN: usize = 64;
     let address = address.into();
+    #[cfg(feature = "tls")]
+    if is_alert(&source) {
+        return ConnectError::TlsHandshake { address, source: TlsFailure::new(source, false) };
+    }
     if buffer.is_empty() {
         return ConnectError::Closed { address, source };
     }

@@ -8,7 +8,7 @@ use rpc_io::{Head, HeadError, Stream};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 
-use super::exchange::send;
+use super::exchange::{send, telling};
 use super::{DialConfig, Opened, Request, Target};
 use crate::connect_error::ConnectError;
 
@@ -51,6 +51,11 @@ impl DialConfig {
             .map_err(|source| ConnectError::Settings { address: target.name.clone(), source })?;
         let request = Request { address: &target.name, path: parts.uri.path().into(), head };
         match self.open(&target).await? {
+            #[cfg(feature = "tls")]
+            Opened::Tcp(io) if target.tls => {
+                let io = self.secure(io, &target).await?;
+                self.take_over(io, request).await
+            }
             Opened::Tcp(io) => self.take_over(io, request).await,
             #[cfg(unix)]
             Opened::Unix(io) => self.take_over(io, request).await,
@@ -89,7 +94,7 @@ where
             None => match rpc_io::read_head(io, buffer, check_first_bytes).await {
                 // A server that has hung up unread may have answered all the same.
                 Err(HeadError::Io(error)) if buffer.is_empty() => {
-                    return Err(HeadError::Io(sent.take().unwrap_or(error)));
+                    return Err(HeadError::Io(telling(error, sent.take())));
                 }
                 read => read?,
             },

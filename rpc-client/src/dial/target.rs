@@ -15,6 +15,7 @@ pub(crate) struct Target {
     /// The address as errors show it.
     pub(crate) name: String,
     pub(crate) place: Place,
+    #[cfg_attr(not(feature = "tls"), allow(dead_code, reason = "such an address is refused there"))]
     pub(crate) tls: bool,
     /// For the `Host` header, and the name that a certificate is to be for.
     pub(crate) authority: Authority,
@@ -107,7 +108,7 @@ fn url(address: &str) -> Result<Parsed, AddressError> {
         Some("https") => (true, 443),
         _ => return Err(AddressError::Scheme),
     };
-    if tls {
+    if tls && cfg!(not(feature = "tls")) {
         return Err(AddressError::NoTls);
     }
     if url.query().is_some() {
@@ -186,6 +187,15 @@ mod tests {
         }
     }
 
+    #[cfg(feature = "tls")]
+    #[test]
+    fn a_url_with_https_asks_for_tls() {
+        let (to, host, path) = tcp("https://far/my/rpc");
+        assert_eq!((to.as_str(), host.as_str(), path.as_deref()), ("far:443", "far", Some("/my/rpc")));
+        assert!(Target::parse("https://[::1]:1").unwrap().tls);
+    }
+
+    #[cfg(not(feature = "tls"))]
     #[test]
     fn without_tls_a_url_with_https_says_what_is_missing() {
         assert_eq!(error("https://far"), ("https://far".into(), AddressError::NoTls));
