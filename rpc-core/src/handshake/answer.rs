@@ -1,7 +1,7 @@
 //! The server's answer: written there, read by the client.
 
 use http::response::Parts;
-use http::{HeaderMap, Response, StatusCode};
+use http::{HeaderMap, Response, StatusCode, Version};
 
 use super::head::{HeadTooLarge, MAX_HEADERS};
 use super::headers::{RPC_FORMAT, announced, collect, describe, escaped};
@@ -163,6 +163,9 @@ pub fn parse_response(head: &[u8]) -> Result<Parts, AnswerError> {
     let (status, _, headers) = parse(head)?;
     let mut parts = Response::new(()).into_parts().0;
     (parts.status, parts.headers) = (status, headers);
+    // `parse` takes no others.
+    let is_old = head.trim_ascii_start().starts_with(b"HTTP/1.0");
+    parts.version = if is_old { Version::HTTP_10 } else { Version::HTTP_11 };
     Ok(parts)
 }
 

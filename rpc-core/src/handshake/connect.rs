@@ -49,7 +49,7 @@ pub struct Connect<'a> {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectError {
-    /// The path is not ASCII that starts with a slash.
+    /// The path is not ASCII that starts with a slash. Shown without its query.
     #[error("path {0:?} must be ASCII and start with a slash")]
     Path(String),
     /// No format is offered.
@@ -58,6 +58,9 @@ pub enum ConnectError {
     /// The limits to announce are out of range.
     #[error(transparent)]
     Limits(#[from] LimitOutOfRange),
+    /// The target names a host: where a request goes is said by the address.
+    #[error("the request's target must be a path, and not name the host {0:?}")]
+    Target(String),
     /// The heads that are written here are of HTTP/1.0 and HTTP/1.1.
     #[error("no head can be written for {0:?}")]
     Version(Version),
@@ -75,9 +78,7 @@ impl Connect<'_> {
     /// it was. Reserved are `Host`, `Content-Length`, `Transfer-Encoding` and all of `Rpc-*`.
     pub fn write(&self, out: &mut Vec<u8>) -> Result<(), ConnectError> {
         let path = self.path.as_str();
-        if !path.starts_with('/') || !path.is_ascii() {
-            return Err(ConnectError::Path(path.to_owned()));
-        }
+        check_path(path)?;
         if self.formats.is_empty() {
             return Err(ConnectError::NoFormat);
         }
@@ -113,26 +114,37 @@ impl Connect<'_> {
 ///
 /// # Errors
 ///
-/// For a target that is no path, a version other than 1.0 and 1.1, and a `Host` among the headers; `out` is
+/// For a target that is no path or names a host, a version other than 1.0 and 1.1, and a `Host` among the headers; `out` is
 /// then as it was.
 pub fn write_request(request: &Parts, authority: &Authority, out: &mut Vec<u8>) -> Result<(), ConnectError> {
+    if let Some(host) = request.uri.host() {
+        return Err(ConnectError::Target(host.to_owned()));
+    }
     let path = request.uri.path_and_query().map_or("", PathAndQuery::as_str);
-    if !path.starts_with('/') || !path.is_ascii() {
-        return Err(ConnectError::Path(path.to_owned()));
-    }
-    if ![Version::HTTP_10, Version::HTTP_11].contains(&request.version) {
-        return Err(ConnectError::Version(request.version));
-    }
+    check_path(path)?;
+    let version = match request.version {
+        Version::HTTP_10 => "HTTP/1.0",
+        Version::HTTP_11 => "HTTP/1.1",
+        other => return Err(ConnectError::Version(other)),
+    };
     if request.headers.contains_key(HOST) {
         return Err(ConnectError::ReservedHeader(HOST));
     }
-    out.extend_from_slice(format!("{} {path} {:?}\r\n", request.method, request.version).as_bytes());
+    out.extend_from_slice(format!("{} {path} {version}\r\n", request.method).as_bytes());
     write_header(&HOST, host(authority), out);
     for (name, value) in &request.headers {
         write_header(name, value, out);
     }
     out.extend_from_slice(b"\r\n");
     Ok(())
+}
+
+fn check_path(path: &str) -> Result<(), ConnectError> {
+    if path.starts_with('/') && path.is_ascii() {
+        return Ok(());
+    }
+    // A query may hold a secret.
+    Err(ConnectError::Path(path.split('?').next().unwrap_or_default().to_owned()))
 }
 
 fn is_reserved(name: &HeaderName) -> bool {
