@@ -19,18 +19,24 @@
 //!
 //! Bytes without a head are how HTTP/0.9 answered; curl takes them for that, and since 7.66 only when it is told to.
 
+use std::io;
 use std::net::SocketAddr;
 
 use anyhow::bail;
-use rpc_server::{Builder, Hijacked, Reply, Request, Server};
+use rpc_server::{Builder, Hijacked, Reply, Request, Server, Stream};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-/// The connection is closed when this ends.
-async fn raw(mut taken: Hijacked) {
-    if let Err(error) = taken.stream.write_all(b"hello world\n").await {
+async fn raw(taken: Hijacked) {
+    if let Err(error) = say_hello(taken.stream).await {
         eprintln!("{error}");
     }
+}
+
+async fn say_hello(mut stream: Stream) -> io::Result<()> {
+    stream.write_all(b"hello world\n").await?;
+    // Closed with a request's body unread, it might be reset, and the words lost.
+    stream.finish().await
 }
 
 fn handles() -> Builder {

@@ -156,11 +156,12 @@ impl Builder {
         self
     }
 
-    /// How TLS is spoken, to addresses with `https://`. Default: what the platform trusts is trusted, and
-    /// no certificate shown. Other addresses are connected to without TLS, whatever is set here.
+    /// How TLS is spoken: to addresses with `https://`, and to those without a scheme once this is
+    /// set. Default: what the platform trusts is trusted, and no certificate shown. `http://` and
+    /// `unix:` are without TLS.
     #[cfg(feature = "tls")]
     pub fn tls(mut self, tls: ClientTls) -> Self {
-        self.dial.tls = tls;
+        (self.dial.tls, self.dial.tls_is_set) = (tls, true);
         self
     }
 
@@ -177,8 +178,10 @@ impl Builder {
         self
     }
 
-    /// Connects to `address` (`host:port`) now. An attempt that fails is not repeated; a connection
-    /// that is lost later is made again.
+    /// Connects to `address` now: `host:port`, `http://host:port`, `https://host:port` (feature
+    /// `tls`) or `unix:/path/to/socket`. A URL's port is 80 or 443 when it is left out, and its
+    /// path, when it has one, takes the place of [`path`](Self::path). An attempt that fails is not
+    /// repeated; a connection that is lost later is made again.
     ///
     /// # Errors
     /// See [`ConnectError`].
@@ -215,8 +218,8 @@ impl Builder {
     /// `httputil.ClientConn.Hijack`): for raw streams beside RPC, on the paths where a server has them.
     ///
     /// Of the settings, those of dialling count: the timeouts of dialling and answering, TCP's,
-    /// TLS's, and the headers, which are added to the request's. What is then done on the
-    /// connection is the caller's, timeouts included.
+    /// TLS's, and the headers, which are added to those of the request that have no such name. What
+    /// is then done on the connection is the caller's, timeouts included.
     ///
     /// ```no_run
     /// # async fn demo() -> Result<(), Box<dyn std::error::Error>> {
@@ -256,11 +259,11 @@ impl Builder {
         IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let address = "localhost";
-        let link = Link::spawn(self.dial.handshake(io, address).await?, self.ping);
+        let link = self.dial.dial_over(io, address, self.ping).await?;
         Ok(self.client(address.into(), Some(link), None))
     }
 
-    /// Connects to `address` (`host:port`) at the first call.
+    /// Connects to `address`, as [`connect`](Self::connect) takes it, at the first call.
     #[must_use]
     pub fn lazy(self, address: impl ToString) -> Client {
         let address: Arc<str> = address.to_string().into();
@@ -307,7 +310,7 @@ impl fmt::Debug for Builder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Headers may hold credentials.
         f.debug_struct("Builder")
-            .field("path", &self.dial.path)
+            .field("path", &self.dial.shown_path())
             .field("timeout", &self.timeout)
             .finish_non_exhaustive()
     }

@@ -34,7 +34,7 @@ pub struct Client {
 }
 
 impl Client {
-    /// Connects to `address` (`host:port`) with the default settings.
+    /// Connects to `address`, `host:port` or a URL (see [`Builder::connect`]), with the default settings.
     ///
     /// # Errors
     /// See [`ConnectError`].

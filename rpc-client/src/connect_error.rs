@@ -40,7 +40,7 @@ pub enum ConnectError {
     Path {
         /// The address as it was given.
         address: String,
-        /// The path as it was given.
+        /// The path as it was given, without its query.
         path: String,
         /// What is wrong with it.
         source: http::uri::InvalidUri,

@@ -65,6 +65,9 @@ pub(crate) struct DialConfig {
     pub(crate) tcp: TcpOptions,
     #[cfg(feature = "tls")]
     pub(crate) tls: ClientTls,
+    /// It is not the default, but what was asked for.
+    #[cfg(feature = "tls")]
+    pub(crate) tls_is_set: bool,
     #[cfg(feature = "tls")]
     pub(crate) tls_handshake_timeout: Duration,
 }
@@ -81,6 +84,8 @@ impl Default for DialConfig {
             tcp: TcpOptions::default(),
             #[cfg(feature = "tls")]
             tls: ClientTls::default(),
+            #[cfg(feature = "tls")]
+            tls_is_set: false,
             #[cfg(feature = "tls")]
             tls_handshake_timeout: Duration::from_secs(10),
         }
@@ -111,20 +116,15 @@ enum Opened {
 }
 
 impl DialConfig {
-    /// Makes a connection of its own task.
+    /// A connection to this address, in a task of its own.
     pub(crate) async fn dial(&self, address: &str, ping: PingTimes) -> Result<Arc<Link>, ConnectError> {
-        let target = Target::parse(address)?;
+        let target = self.target(address)?;
         let request = self.request(&target)?;
-        Ok(match self.open(&target).await? {
-            #[cfg(feature = "tls")]
-            Opened::Tcp(io) if target.tls => {
-                let io = self.secure(io, &target).await?;
-                Link::spawn(self.exchange(io, request).await?, ping)
-            }
-            Opened::Tcp(io) => Link::spawn(self.exchange(io, request).await?, ping),
+        match self.open(&target).await? {
+            Opened::Tcp(io) => self.link(io, &target, request, ping).await,
             #[cfg(unix)]
-            Opened::Unix(io) => Link::spawn(self.exchange(io, request).await?, ping),
-        })
+            Opened::Unix(io) => self.link(io, &target, request, ping).await,
+        }
     }
 
     pub(crate) async fn dial_with<C: Connector>(
@@ -133,23 +133,45 @@ impl DialConfig {
         address: &str,
         ping: PingTimes,
     ) -> Result<Arc<Link>, ConnectError> {
-        let target = Target::parse(address)?;
+        let target = self.target(address)?;
         let request = self.request(&target)?;
         let io = self.connect(&target, connector.connect()).await?;
-        #[cfg(feature = "tls")]
-        if target.tls {
-            let io = self.secure(io, &target).await?;
-            return Ok(Link::spawn(self.exchange(io, request).await?, ping));
-        }
-        Ok(Link::spawn(self.exchange(io, request).await?, ping))
+        self.link(io, &target, request, ping).await
     }
 
-    /// Sends CONNECT over a stream that is open.
-    pub(crate) async fn handshake<IO>(&self, io: IO, address: &str) -> Result<Dialled<IO>, ConnectError>
+    /// The same over a stream that is open.
+    pub(crate) async fn dial_over<IO>(
+        &self,
+        io: IO,
+        address: &str,
+        ping: PingTimes,
+    ) -> Result<Arc<Link>, ConnectError>
     where
-        IO: AsyncRead + AsyncWrite + Unpin,
+        IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        self.exchange(io, self.request(&Target::parse(address)?)?).await
+        let target = self.target(address)?;
+        let request = self.request(&target)?;
+        self.link(io, &target, request, ping).await
+    }
+
+    /// Asks for RPC, by TLS if that is how the target is spoken to.
+    async fn link<IO>(
+        &self,
+        io: IO,
+        target: &Target,
+        request: Request<'_>,
+        ping: PingTimes,
+    ) -> Result<Arc<Link>, ConnectError>
+    where
+        IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        #[cfg(feature = "tls")]
+        if target.tls {
+            let io = self.secure(io, target).await?;
+            return Ok(Link::spawn(self.exchange(io, request).await?, ping));
+        }
+        let _ = target;
+        Ok(Link::spawn(self.exchange(io, request).await?, ping))
     }
 
     /// Opens the stream that the target names.
@@ -193,6 +215,19 @@ impl DialConfig {
         }
     }
 
+    fn target(&self, address: &str) -> Result<Target, ConnectError> {
+        let target = Target::parse(address)?;
+        // Who has set TLS does not want to speak without it because of a scheme that was left out.
+        #[cfg(feature = "tls")]
+        let target = Target { tls: target.tls || target.is_bare && self.tls_is_set, ..target };
+        Ok(target)
+    }
+
+    /// The path, without its query, which may hold a secret.
+    pub(crate) fn shown_path(&self) -> &str {
+        self.path.split('?').next().unwrap_or_default()
+    }
+
     /// Made before anything is dialled, so that settings that cannot work are told at once.
     fn request<'a>(&self, target: &'a Target) -> Result<Request<'a>, ConnectError> {
         let address = &target.name;
@@ -200,7 +235,7 @@ impl DialConfig {
             Some(path) => path.clone(),
             None => self.path.parse::<PathAndQuery>().map_err(|source| ConnectError::Path {
                 address: address.clone(),
-                path: self.path.clone(),
+                path: self.shown_path().to_owned(),
                 source,
             })?,
         };

@@ -7,11 +7,12 @@
 //! # Ok(()) }
 //! ```
 //!
-//! A [`Client`] is one connection at a time. Clones share it, any number of calls are in flight at once,
-//! and answers come in any order. A connection that is lost is made again. Generated clients (`ArithClient`) are made from one.
+//! A [`Client`] is one connection at a time. Clones share it, any number of calls are in flight at
+//! once, and answers come in any order. A connection that is lost is made again. Generated clients
+//! (`ArithClient`) are made from one.
 //!
-//! With the feature `tls` (off by default, for it takes a C compiler) addresses with `https://` are connected to over TLS; see
-//! `ClientTls`.
+//! With the feature `tls` (off by default, for it takes a C compiler) addresses with `https://` are
+//! connected to over TLS; see `ClientTls`.
 
 #![forbid(unsafe_code)]
 

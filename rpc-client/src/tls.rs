@@ -12,10 +12,12 @@ use rpc_io::tls::tokio_rustls::rustls::{ClientConfig, Error, RootCertStore, Sign
 use rpc_io::tls::{ALPN, Identity, Roots, TlsError, provider};
 use rustls_platform_verifier::Verifier;
 
-/// TLS as a client speaks it, to addresses with `https://`; see [`Builder::tls`](crate::Builder::tls). TLS 1.3 and 1.2, and
-/// `http/1.1` by ALPN. Clones are the same.
+/// TLS as a client speaks it, to addresses with `https://`; see
+/// [`Builder::tls`](crate::Builder::tls). TLS 1.3 and 1.2, and `http/1.1` by ALPN. Clones are the
+/// same.
 ///
-/// Sessions are not resumed: connections are few and last long, and a server that was started again knows none.
+/// Sessions are not resumed: connections are few and last long, and a server that was started again
+/// knows none.
 ///
 /// ```no_run
 /// # async fn demo() -> Result<(), Box<dyn std::error::Error>> {
@@ -46,14 +48,15 @@ impl ClientTls {
         Self::default()
     }
 
-    /// Takes a configuration of rustls' as it is, for needs of its own. ALPN is its own affair; where it has any,
-    /// `http/1.1` has to be among it.
+    /// Takes a configuration of rustls' as it is, for needs of its own. ALPN is its own affair;
+    /// where it has any, `http/1.1` has to be among it.
     #[must_use]
     pub fn from_config(config: Arc<ClientConfig>) -> Self {
         Self { base: Some(config), ..Self::default() }
     }
 
-    /// Trusts servers whose certificate these have issued, and no others. Default: those that the platform trusts.
+    /// Trusts servers whose certificate these have issued, and no others. Default: those that the
+    /// platform trusts.
     #[must_use]
     pub fn roots(self, roots: Roots) -> Self {
         Self { roots: Some(roots), made: Arc::default(), ..self }
@@ -65,8 +68,8 @@ impl ClientTls {
         Self { identity: Some(identity), made: Arc::default(), ..self }
     }
 
-    /// The name that the server's certificate has to be for, and that the server is asked for (SNI): a DNS name or an
-    /// IP address. Default: the host of the address.
+    /// The name that the server's certificate has to be for, and that the server is asked for
+    /// (SNI): a DNS name or an IP address. Default: the host of the address.
     #[must_use]
     pub fn server_name(self, name: impl Into<String>) -> Self {
         Self { server_name: Some(name.into()), ..self }

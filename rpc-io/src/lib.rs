@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+mod linger;
 mod stream;
 mod tcp;
 mod timer;
@@ -30,6 +31,7 @@ pub const CHUNK: usize = 64 * 1024;
 /// Slices of one vectored write.
 const SLICES: usize = 32;
 
+pub use linger::linger;
 pub use stream::Stream;
 pub use tcp::TcpOptions;
 pub use timer::{Timer, now};

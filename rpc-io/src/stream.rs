@@ -2,12 +2,15 @@
 
 use std::any::Any;
 use std::fmt;
+use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::linger::linger;
 
 /// A connection that was taken over from HTTP.
 ///
@@ -37,6 +40,21 @@ impl Stream {
     #[must_use]
     pub fn leftover(&self) -> &[u8] {
         &self.leftover
+    }
+
+    /// Closes it so that what was written arrives: shuts it down, then waits until the peer closes
+    /// too, for 1 s at most, and throws away what it still sends, up to 256 KiB. Dropped with bytes
+    /// unread, TCP resets the connection, which may erase the last words on their way.
+    ///
+    /// # Errors
+    /// The transport's, when what was written does not get on its way.
+    ///
+    /// # Cancel safety
+    /// Dropping the future drops the connection.
+    pub async fn finish(mut self) -> io::Result<()> {
+        poll_fn(|cx| Pin::new(&mut self).poll_shutdown(cx)).await?;
+        linger(&mut self).await;
+        Ok(())
     }
 
     /// The transport itself, a `TcpStream` say, and the bytes that were read of it already; see

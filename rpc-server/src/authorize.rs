@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use http::header::ORIGIN;
-use http::{Extensions, HeaderValue, Method};
+use http::{Extensions, HeaderValue};
 use rpc_core::handshake::Refusal;
 
 use crate::route::{Boxed, Request};
@@ -26,15 +26,12 @@ where
     })
 }
 
-/// Browsers name the page that a request comes from. No page can send CONNECT today; one that could would
-/// reach servers that only its user's machine can.
-pub(crate) fn check_origin(request: &Request, allowed: &[HeaderValue]) -> Result<(), Refusal> {
-    if request.head.method != Method::CONNECT {
-        return Ok(());
-    }
-    let origins = request.head.headers.get_all(ORIGIN);
-    match origins.iter().all(|origin| allowed.contains(origin)) {
-        true => Ok(()),
-        false => Err(Refusal::forbidden("CONNECT from a web page (Origin) that is not allowed")),
-    }
+/// Whether a web page asks that may not. Browsers name the page that a request comes from; a page could otherwise
+/// speak to servers that only its user's machine can reach.
+pub(crate) fn is_foreign_page(request: &Request, allowed: &[HeaderValue]) -> bool {
+    !request.head.headers.get_all(ORIGIN).iter().all(|origin| allowed.contains(origin))
+}
+
+pub(crate) fn foreign_page() -> Refusal {
+    Refusal::forbidden("no connections for web pages of this Origin")
 }

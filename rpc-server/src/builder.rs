@@ -6,8 +6,6 @@ use std::future::Future;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex};
 
-use http::HeaderValue;
-use rpc_core::handshake::Refusal;
 use rpc_core::health::{HealthReporter, HealthServer};
 use rpc_core::jitter::Jitter;
 use rpc_core::{Context, Format, Method, Service, Status};
@@ -15,19 +13,17 @@ use rpc_io::TcpOptions;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::authorize::authorize;
-use crate::config::{Config, check_path};
-#[cfg(feature = "debug-page")]
-use crate::debug;
+use crate::config::Config;
 use crate::error::BuildError;
 use crate::interceptor::Interceptor;
 use crate::listener::Listener;
 use crate::registry::Registry;
-use crate::route::{Reply, Request, Route, Routes, route};
+use crate::route::Routes;
 use crate::serve::Serve;
 use crate::server::Server;
 use crate::state::State;
 
+mod door;
 mod limits;
 
 /// Settings for a [`Server`]. Limits, with what becomes of those who meet them, are listed in
@@ -82,105 +78,6 @@ impl Builder {
     /// Adds something that sees every call.
     pub fn interceptor(mut self, interceptor: impl Interceptor) -> Self {
         self.interceptors.push(Box::new(interceptor));
-        self
-    }
-
-    /// Decides who may enter, from the request (its method, path and headers, among them credentials) and the
-    /// peer (its address, its TLS certificate, its user). Asked before RPC begins, and before a
-    /// [`route`](Self::route) or the debug page is served. Default: everybody.
-    ///
-    /// Refuses with 401 ([`Refusal::unauthorized`]), 403 ([`Refusal::forbidden`]) or what fits.
-    /// What it returns otherwise is for the handlers: [`Context::extension`], and the extensions of
-    /// a route's request.
-    ///
-    /// It has what is left of the [`head_timeout`](Self::head_timeout), then the client gets 503.
-    ///
-    /// ```
-    /// # use rpc_core::handshake::Refusal;
-    /// # use rpc_server::{Request, Server};
-    /// let builder = Server::builder().authorize(async |request: Request| {
-    ///     match request.peer.address {
-    ///         Some(address) if address.ip().is_loopback() => Ok(()),
-    ///         _ => Err(Refusal::forbidden("this machine only")),
-    ///     }
-    /// });
-    /// ```
-    pub fn authorize<F, T>(mut self, hook: impl Fn(Request) -> F + Send + Sync + 'static) -> Self
-    where
-        F: Future<Output = Result<T, Refusal>> + Send + 'static,
-        T: Clone + Send + Sync + 'static,
-    {
-        self.config.authorize = Some(authorize(hook));
-        self
-    }
-
-    /// Takes CONNECT from web pages of this origin, `https://app.example` say. Default: from none; a CONNECT
-    /// with another `Origin` header gets 403.
-    pub fn allow_origin(mut self, origin: HeaderValue) -> Self {
-        self.config.origins.push(origin);
-        self
-    }
-
-    /// Answers what is asked for at `path`, whatever the method: as ordinary HTTP, or by
-    /// [taking the connection over](Reply::hijack). What has a path that nobody owns gets 405 `must CONNECT`.
-    ///
-    /// The future is dropped when the server shuts down and its grace is over; no other time limits it.
-    ///
-    /// ```
-    /// use rpc_server::{Hijacked, Reply, Request, Server};
-    /// use tokio::io::AsyncWriteExt;
-    ///
-    /// async fn raw(mut taken: Hijacked) {
-    ///     let _ = taken.stream.write_all(b"no HTTP from here on\n").await;
-    /// }
-    ///
-    /// let builder = Server::builder()
-    ///     .route("/version", async |_: Request| "1.0")
-    ///     .route("/raw", async |_: Request| Reply::hijack(raw));
-    /// ```
-    pub fn route<F>(
-        mut self,
-        path: impl Into<String>,
-        handler: impl Fn(Request) -> F + Send + Sync + 'static,
-    ) -> Self
-    where
-        F: Future<Output: Into<Reply>> + Send + 'static,
-    {
-        let path = path.into();
-        let added = self.add_route(path, route(handler));
-        self.note(added)
-    }
-
-    fn add_route(&mut self, path: String, route: Route) -> Result<(), BuildError> {
-        check_path(&path)?;
-        match self.routes.insert(path.clone(), route) {
-            Some(_) => Err(BuildError::PathTwice { path }),
-            None => Ok(()),
-        }
-    }
-
-    /// The path that is CONNECTed to. Default `/_rpc_`.
-    pub fn path(mut self, path: impl Into<String>) -> Self {
-        self.config.path = path.into();
-        self
-    }
-
-    /// Shows the debug page on the server's own listener, at this path (Go: `HandleHTTP`, at
-    /// `/debug/rpc`). Default: off, because it belongs on a listener of its own,
-    /// [`Server::debug_page`].
-    #[cfg(feature = "debug-page")]
-    pub fn debug_page_at(mut self, path: impl Into<String>) -> Self {
-        let added = self.add_route(path.into(), Box::new(|server, request| debug::reply(server, &request)));
-        self.note(added)
-    }
-
-    /// Shows the debug page also to whoever asks for it by this host name, without a port, from
-    /// wherever. Default: only on this machine (from a loopback address, through a pipe or a Unix
-    /// socket), and only by its loopback names, so that no web page can have a browser fetch it
-    /// (DNS rebinding). Everybody else gets 403.
-    #[cfg(feature = "debug-page")]
-    pub fn debug_host(mut self, host: impl Into<String>) -> Self {
-        self.config.debug_hosts.push(host.into());
         self
     }
 

@@ -30,8 +30,8 @@ pub(crate) struct Config {
     pub(crate) max_connection_age: Option<Duration>,
     pub(crate) seed: Option<u64>,
     pub(crate) tcp: TcpOptions,
-    pub(crate) authorize: Option<Authorize>,
-    /// Web pages whose CONNECT is taken.
+    pub(crate) authorize: Vec<Authorize>,
+    /// Of web pages that may open connections.
     pub(crate) origins: Vec<HeaderValue>,
 }
 
@@ -89,7 +89,7 @@ impl Default for Config {
             max_connection_age: None,
             seed: None,
             tcp: TcpOptions::default(),
-            authorize: None,
+            authorize: Vec::new(),
             origins: Vec::new(),
         }
     }

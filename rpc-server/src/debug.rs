@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use http::header::{ALLOW, CONTENT_TYPE, HOST};
 use http::uri::Authority;
 use http::{HeaderValue, Method, Response, StatusCode};
+use rpc_core::Peer;
 use rpc_core::handshake::Refusal;
 use serde::Serialize;
 
@@ -28,28 +29,38 @@ pub(crate) fn reply(server: &State, request: &Request) -> Boxed<Reply> {
 
 /// The page tells all that the server can do: to this machine, or by a name that was allowed.
 fn check_host(request: &Request, allowed: &[String]) -> Result<(), Refusal> {
-    let told = request.head.uri.authority().cloned().map(Ok);
-    let told = told.or_else(|| Some(Authority::try_from(request.head.headers.get(HOST)?.as_bytes())));
-    let host = match &told {
-        Some(Ok(authority)) => Some(authority.host()),
+    let told = request.head.uri.authority().map(|authority| authority.as_str().as_bytes());
+    let told = told.or_else(|| Some(request.head.headers.get(HOST)?.as_bytes()));
+    let host = match told.filter(|host| !host.is_empty()).map(Authority::try_from) {
+        Some(Ok(authority)) => bare(authority.host()),
         Some(Err(_)) => return Err(Refusal::bad_request("malformed Host")),
         None => None,
     };
-    if host.is_some_and(|host| allowed.iter().any(|one| one.eq_ignore_ascii_case(host))) {
-        return Ok(());
+    let Peer { address, unix, .. } = &request.peer;
+    let is_near = unix.is_some() || address.is_some_and(|address| address.ip().to_canonical().is_loopback());
+    let may_see = match &host {
+        Some(host) => allowed.contains(host) || is_near && is_loopback(host),
+        // What is no browser may leave the name out.
+        None => is_near,
+    };
+    match may_see {
+        true => Ok(()),
+        false => Err(Refusal::forbidden("the debug page is for this machine, and by its loopback names")),
     }
-    let is_near = request.peer.address.is_none_or(|address| address.ip().to_canonical().is_loopback());
-    // What is no browser may leave the name out.
-    if is_near && host.is_none_or(is_loopback) {
-        return Ok(());
+}
+
+/// A host in the one form in which hosts are compared; `None` when it is none.
+pub(crate) fn bare(host: &str) -> Option<String> {
+    let inner = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    match inner.parse::<IpAddr>() {
+        Ok(address) => Some(address.to_canonical().to_string()),
+        Err(_) if inner.is_empty() || inner.contains([':', '/', '@', '[']) => None,
+        Err(_) => Some(inner.to_ascii_lowercase()),
     }
-    Err(Refusal::forbidden("the debug page is for this machine, and by its loopback names"))
 }
 
 fn is_loopback(host: &str) -> bool {
-    let address = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-    host.eq_ignore_ascii_case("localhost")
-        || address.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 fn page(server: &State, request: &Request) -> Result<Response<Vec<u8>>, Refusal> {

@@ -1,17 +1,20 @@
 //! The HTTP phase of a connection: who may enter, and what everybody else is told.
 
+mod attention;
+mod decision;
+
 use std::future::Future;
 use std::io;
 use std::sync::Arc;
 
+use http::Method;
 use http::request::Parts;
-use http::{Method, StatusCode};
+use rpc_core::Peer;
 use rpc_core::handshake::{
-    HeadBuffer, Refusal, check_request_bytes, negotiate, parse_request, write_acceptance, write_response,
+    HeadBuffer, Refusal, check_request_bytes, parse_request, write_acceptance, write_response,
 };
 use rpc_core::input::Input;
 use rpc_core::output::Output;
-use rpc_core::{Origin, Peer};
 #[cfg(feature = "tls")]
 use rpc_io::tls::tokio_rustls::server::TlsStream;
 use rpc_io::{Head, HeadError, Stream};
@@ -19,16 +22,18 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout_at};
 
-use crate::authorize::check_origin;
 use crate::connection::Connection;
 use crate::error::ConnectionError;
 use crate::guard::guarded;
 use crate::linger::linger;
 use crate::room::{Place, Refused};
-use crate::route::{Boxed, Hijacked, Kind, Reply, Request};
+use crate::route::{Boxed, Hijacked, Kind, Request};
 use crate::state::State;
 #[cfg(feature = "tls")]
 use crate::tls::ServerTls;
+
+use attention::while_there;
+use decision::{Decision, Entrance};
 
 /// Where one connection comes in.
 pub(crate) struct Door {
@@ -67,18 +72,6 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Entered<IO> {
             }
         }
     }
-}
-
-/// What a request comes to.
-enum Decision {
-    Enter(Entrance),
-    Reply(Reply),
-}
-
-/// On what terms RPC begins.
-struct Entrance {
-    origin: Origin,
-    max_frame: u32,
 }
 
 /// Why there is no request.
@@ -142,15 +135,14 @@ impl Door {
     {
         let server = self.server.clone();
         let deadline = Instant::now().checked_add(server.config.head_timeout);
-        let (head, rest) = match self.read_request(&mut io, deadline).await {
+        let (head, mut rest) = match self.read_request(&mut io, deadline).await {
             Ok(request) => request,
             Err(NoRequest::Probe) => return Ok(None),
             Err(NoRequest::Failed(error)) => return Err(ConnectionError::Io(error)),
             Err(NoRequest::Refused(refusal)) => return self.refuse(&mut io, refusal, false).await,
         };
         let head_only = head.method == Method::HEAD;
-        let request = Request::new(head, self.peer.clone());
-        let taker = match self.decide(request, deadline).await {
+        let reply = match self.decide(Request::new(head, self.peer.clone()), deadline).await {
             Ok(Decision::Enter(Entrance { origin, max_frame })) => {
                 let mut input = Input::new(server.config.limits.max_frame);
                 input.keep(&rest);
@@ -158,23 +150,32 @@ impl Door {
                 write_acceptance(origin.format, server.config.limits, &mut acceptance);
                 let mut connection = Box::new(Connection::new(io, input, server.clone(), origin, max_frame));
                 connection.accept(&acceptance);
-                Taker::Rpc(connection)
+                return Ok(Some(Entered { server, taker: Taker::Rpc(connection), place }));
             }
-            Ok(Decision::Reply(Reply(Kind::Hijack(taker)))) => {
+            Ok(Decision::Route(route, request)) => {
+                let reply = self.reply(route, request);
+                while_there(&mut io, &mut rest, reply).await.map_err(ConnectionError::Io)?
+            }
+            Err(refusal) => Err(refusal),
+        };
+        match reply {
+            Ok(Kind::Hijack(taker)) => {
                 let stream = Stream::new(io, rest);
-                Taker::Route(taker(Hijacked::new(stream, server.shutdown.drain.clone())))
+                let taker = Taker::Route(taker(Hijacked::new(stream, server.shutdown.drain.clone())));
+                Ok(Some(Entered { server, taker, place }))
             }
-            Ok(Decision::Reply(Reply(Kind::Respond(response)))) => {
+            Ok(Kind::Respond(response)) => {
                 let mut bytes = Vec::new();
                 write_response(&response, head_only, &mut bytes);
-                self.answer(&mut io, &bytes).await;
-                return Ok(None);
+                let answered = self.answer(&mut io, &bytes);
+                // It has had the grace to be taken.
+                if server.shutdown.cancel.run_until_cancelled(answered).await.is_none() {
+                    server.shutdown.count_cut_off();
+                }
+                Ok(None)
             }
-            Ok(Decision::Reply(Reply(Kind::Refuse(refusal)))) | Err(refusal) => {
-                return self.refuse(&mut io, refusal, head_only).await;
-            }
-        };
-        Ok(Some(Entered { server, taker, place }))
+            Ok(Kind::Refuse(refusal)) | Err(refusal) => self.refuse(&mut io, refusal, head_only).await,
+        }
     }
 
     /// The request, and what came behind it.
@@ -196,37 +197,6 @@ impl Door {
             Err(HeadError::TooLarge(large)) => Err(NoRequest::Refused(large.into())),
             Err(HeadError::Refused(refusal)) => Err(refusal.into()),
         }
-    }
-
-    async fn decide(&self, mut request: Request, deadline: Deadline) -> Result<Decision, Refusal> {
-        let config = &self.server.config;
-        check_origin(&request, &config.origins)?;
-        // A CONNECT that names a host is not for any path here, but for a proxy.
-        let for_proxy = request.head.method == Method::CONNECT && request.head.uri.authority().is_some();
-        let Some(route) = self.server.routes.get(request.path()).filter(|_| !for_proxy) else {
-            let terms = negotiate(&request.head, &config.path, &config.formats)?;
-            self.authorize(&mut request, deadline).await?;
-            let Request { head: Parts { headers, extensions, .. }, peer } = request;
-            let origin = Origin::new(peer, terms.format).with_headers(headers).with_extensions(extensions);
-            return Ok(Decision::Enter(Entrance { origin, max_frame: terms.limits.max_frame }));
-        };
-        self.authorize(&mut request, deadline).await?;
-        let reply = guarded(async { route(&self.server, request).await });
-        let reply = self.server.shutdown.cancel.run_until_cancelled(reply).await.ok_or_else(shutting_down)?;
-        reply.map(Decision::Reply).map_err(|_| internal("the handler of this path panicked"))
-    }
-
-    /// Asks the hook, if there is one, and leaves with the request what it found out.
-    async fn authorize(&self, request: &mut Request, deadline: Deadline) -> Result<(), Refusal> {
-        let Some(authorize) = &self.server.config.authorize else { return Ok(()) };
-        let asked = request.clone();
-        let decided = by(deadline, guarded(async { authorize(asked).await }));
-        let late = |_| Refusal::service_unavailable("who may enter was not decided in time");
-        let decided = self.server.shutdown.drain.run_until_cancelled(decided).await;
-        let decided = decided.ok_or_else(shutting_down)?.map_err(late)?;
-        let known = decided.map_err(|_| internal("what decides who may enter panicked"))??;
-        request.head.extensions.extend(known);
-        Ok(())
     }
 
     async fn refuse<IO, T>(
@@ -268,8 +238,4 @@ async fn by<T>(deadline: Deadline, future: impl Future<Output = T>) -> Result<T,
 
 fn shutting_down() -> Refusal {
     Refusal::service_unavailable("the server is shutting down")
-}
-
-fn internal(message: &'static str) -> Refusal {
-    Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, message)
 }

@@ -37,11 +37,23 @@ pub enum BuildError {
         /// The full name.
         method: String,
     },
-    /// A path that no request can have: it begins with `/`, and a query is not part of it.
-    #[error("rpc: no request can have the path {path:?}: one begins with / and has no query")]
+    /// A path that no request can have: it begins with `/`, and neither a query nor a fragment is part of it.
+    #[error("rpc: no request can have the path {path:?}: one begins with / and has no ? and no #")]
     Path {
         /// The path.
         path: String,
+    },
+    /// No web page has this origin: a scheme, a host and perhaps a port, as in `https://app.example:8443`.
+    #[error("rpc: origin {origin:?} is not of the form scheme://host or scheme://host:port, in lower case")]
+    Origin {
+        /// The origin.
+        origin: String,
+    },
+    /// A host's name, or its address, without a port.
+    #[error("rpc: debug host {host:?} is not a name or an address without a port")]
+    Host {
+        /// The host.
+        host: String,
     },
     /// Two things would stand at one path: RPC, the debug page, or a route.
     #[error("rpc: path {path:?} is taken twice")]

@@ -45,6 +45,9 @@ mod timeouts;
 mod tls;
 mod waiting;
 
+// Types of theirs stand in ours.
+pub use {http, rpc_core};
+
 pub use builder::Builder;
 pub use error::{BuildError, ConnectionError};
 pub use interceptor::{Ended, Interceptor};

@@ -8,7 +8,7 @@ use std::pin::Pin;
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
-use http::{HeaderValue, Response};
+use http::{HeaderValue, Response, StatusCode};
 use rpc_core::Peer;
 use rpc_core::handshake::Refusal;
 use rpc_io::Stream;
@@ -86,6 +86,9 @@ pub(crate) enum Kind {
 impl Reply {
     /// Takes the connection over: `taker` runs on it, in the task of the connection, until its future ends.
     ///
+    /// A request of a web page gets 403 instead, unless its origin is
+    /// [allowed](crate::Builder::allow_origin).
+    ///
     /// Nothing is answered: what the peer is to see, a head like `HTTP/1.1 101 Switching Protocols`
     /// included, the taker writes. No timeout of the HTTP phase goes on (Go leaves its deadlines on
     /// the connection); timeouts are the taker's from here. The connection counts among those that
@@ -111,6 +114,15 @@ impl<B: Into<Bytes>> From<Response<B>> for Reply {
 impl From<Refusal> for Reply {
     fn from(refusal: Refusal) -> Self {
         Self(Kind::Refuse(refusal))
+    }
+}
+
+/// An answer without a body.
+impl From<StatusCode> for Reply {
+    fn from(status: StatusCode) -> Self {
+        let mut response = Response::new(Bytes::new());
+        *response.status_mut() = status;
+        response.into()
     }
 }
 

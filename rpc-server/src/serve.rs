@@ -71,8 +71,9 @@ impl<L: Listener, S> Serve<L, S> {
     /// Serves TLS on this listener, and nothing else. The same server can have others without it: a Unix
     /// socket, say.
     ///
-    /// The handshake is made in the task of each connection and holds up nobody else. A connection that there is no
-    /// room for ([`max_connections`](crate::Builder::max_connections)) is closed without a word, not answered with 503.
+    /// The handshake is made in the task of each connection and holds up nobody else. A connection
+    /// that there is no room for ([`max_connections`](crate::Builder::max_connections)) is closed
+    /// without a word, not answered with 503.
     #[cfg(feature = "tls")]
     pub fn tls(self, tls: ServerTls) -> Self {
         Self { tls: Some(tls), ..self }

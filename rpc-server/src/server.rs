@@ -138,10 +138,12 @@ impl Server {
     #[cfg(feature = "debug-page")]
     #[must_use]
     pub fn debug_page(&self) -> Self {
+        const PATH: &str = "/debug/rpc";
         let watched = self.state.clone();
-        let mut page = Builder::default();
+        // The page comes before RPC at its path, so that there is no RPC anywhere.
+        let mut page = Self::builder().path(PATH).max_connections(64);
         let route = move |_: &State, request: Request| crate::debug::reply(&watched, &request);
-        page.routes.insert("/debug/rpc".into(), Box::new(route));
+        page.routes.insert(PATH.into(), Box::new(route));
         page.assemble()
     }
 

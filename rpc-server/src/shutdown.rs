@@ -27,7 +27,8 @@ pub struct Report {
     pub finished: u64,
     /// Calls that were cancelled because the grace ended.
     pub cancelled: u64,
-    /// Connections of [routes](crate::Builder::route) that were cut off because the grace ended.
+    /// Connections of [routes](crate::Builder::route) that were cut off because the grace ended:
+    /// while their handler worked, while its answer was taken, or taken over.
     pub cut_off: u64,
 }
 

@@ -34,8 +34,9 @@ const SESSIONS: usize = 256;
 /// # drop(serve); Ok(()) }
 /// ```
 ///
-/// Clones are the same: a [replaced](Self::replace) certificate is that of all of them, and their handshakes are counted
-/// together. A setting makes one that is apart from its clones, so settings come first.
+/// Clones are the same: a [replaced](Self::replace) certificate is that of all of them, and their
+/// handshakes are counted together. A setting makes one that is apart from its clones, so settings
+/// come first.
 #[derive(Clone)]
 pub struct ServerTls {
     shared: Arc<Shared>,
@@ -54,7 +55,8 @@ struct Shared {
 impl ServerTls {
     /// Shows this certificate to clients, and asks them for none.
     ///
-    /// Sessions are resumed as rustls does by default: the last 256 are remembered, by this and its clones alone.
+    /// Sessions are resumed as rustls does by default: the last 256 are remembered, by this and its
+    /// clones alone.
     ///
     /// # Errors
     /// What rustls does not take.
@@ -67,8 +69,9 @@ impl ServerTls {
         Ok(Self::with(config.into(), false))
     }
 
-    /// Takes a configuration of rustls' as it is, for needs of its own: several certificates, chosen by the name that is asked for,
-    /// revocation lists, other verifiers. ALPN is its own affair; where it has any, `http/1.1` has to be among it.
+    /// Takes a configuration of rustls' as it is, for needs of its own: several certificates,
+    /// chosen by the name that is asked for, revocation lists, other verifiers. ALPN is its own
+    /// affair; where it has any, `http/1.1` has to be among it.
     pub fn from_config(config: Arc<ServerConfig>) -> Self {
         Self::with(config, true)
     }
@@ -78,10 +81,12 @@ impl ServerTls {
         Self { shared: shared.into(), handshake_timeout: Duration::from_secs(5), max_handshakes: 2048 }
     }
 
-    /// Takes only clients that show a certificate which one of these authorities has issued (mTLS). Who they are is in
-    /// [`Peer::tls`](rpc_core::Peer::tls), for [`authorize`](crate::Builder::authorize), routes and handlers.
+    /// Takes only clients that show a certificate which one of these authorities has issued (mTLS).
+    /// Who they are is in [`Peer::tls`](rpc_core::Peer::tls), for
+    /// [`authorize`](crate::Builder::authorize), routes and handlers.
     ///
-    /// Sessions are not resumed then: every connection shows its certificate, and it is verified as of that time.
+    /// Sessions are not resumed then: every connection shows its certificate, and it is verified as
+    /// of that time.
     ///
     /// # Errors
     /// [`TlsError::Decided`] after [`from_config`](Self::from_config), and what rustls does not take.
@@ -105,8 +110,9 @@ impl ServerTls {
         Ok(Self { shared: shared.into(), ..self })
     }
 
-    /// The time for a handshake. Default 5 s; then the connection is closed. (Go has no such default: its handshakes end with
-    /// the timeouts that a program sets on its connections, if it does.)
+    /// The time for a handshake. Default 5 s; then the connection is closed. (Go has no such
+    /// default: its handshakes end with the timeouts that a program sets on its connections, if it
+    /// does.)
     ///
     /// The time for the request's [head](crate::Builder::head_timeout) begins after it.
     #[must_use]
@@ -115,21 +121,21 @@ impl ServerTls {
         self
     }
 
-    /// Handshakes in progress at a time, over all listeners with this or its clones. Default 2,048; the connection of
-    /// one more is closed without a word. Connections in their handshake count among those that are open, too
-    /// ([`max_connections`](crate::Builder::max_connections)).
+    /// Handshakes in progress at a time, over all listeners with this or its clones. Default 2,048;
+    /// the connection of one more is closed without a word. Connections in their handshake count
+    /// among those that are open, too ([`max_connections`](crate::Builder::max_connections)).
     #[must_use]
     pub fn max_handshakes(mut self, handshakes: usize) -> Self {
         self.max_handshakes = handshakes;
         self
     }
 
-    /// Shows this certificate on connections that begin from now on. Those that are open go on with the one that they
-    /// have seen; whose certificates of clients are trusted stays as it was.
+    /// Shows this certificate on connections that begin from now on. Those that are open go on with
+    /// the one that they have seen; whose certificates of clients are trusted stays as it was.
     ///
-    /// Sessions from before are forgotten, so that no client resumes one and takes the old certificate for the one
-    /// in use. After [`from_config`](Self::from_config) this certificate takes the place of all that there were, and a
-    /// ticketer of the configuration's own goes on.
+    /// Sessions from before are forgotten, so that no client resumes one and takes the old
+    /// certificate for the one in use. After [`from_config`](Self::from_config) this certificate
+    /// takes the place of all that there were, and a ticketer of the configuration's own goes on.
     ///
     /// # Errors
     /// What rustls does not take. The certificate is the one it was then.

@@ -29,7 +29,7 @@ pub struct Served {
     pub address: String,
     /// The server.
     pub server: Server,
-    tls: ClientTls,
+    tls: Option<ClientTls>,
     /// Where the socket's file is; it goes with this.
     _directory: Option<TempDir>,
 }
@@ -46,7 +46,7 @@ impl Transport {
                 let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
                 let address = listener.local_addr().expect("a bound address").to_string();
                 tokio::spawn(server.serve(listener).into_future());
-                Served { address, server, tls: ClientTls::new(), _directory: None }
+                Served { address, server, tls: None, _directory: None }
             }
             Self::Tls | Self::MutualTls => {
                 let authority = Authority::new();
@@ -57,7 +57,7 @@ impl Transport {
                 let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
                 let address = listener.local_addr().expect("a bound address");
                 tokio::spawn(server.serve(listener).tls(settings).into_future());
-                Served { address: format!("https://{address}"), server, tls, _directory: None }
+                Served { address: format!("https://{address}"), server, tls: Some(tls), _directory: None }
             }
             Self::Unix => {
                 let directory = TempDir::new().expect("a directory");
@@ -65,7 +65,7 @@ impl Transport {
                 let listener = UnixListener::bind(&file).expect("a socket");
                 tokio::spawn(server.serve(listener).into_future());
                 let address = format!("unix:{}", file.display());
-                Served { address, server, tls: ClientTls::new(), _directory: Some(directory) }
+                Served { address, server, tls: None, _directory: Some(directory) }
             }
         }
     }
@@ -74,7 +74,10 @@ impl Transport {
 impl Served {
     /// Settings for a client of it.
     pub fn builder(&self) -> rpc_client::Builder {
-        Client::builder().tls(self.tls.clone())
+        match &self.tls {
+            Some(tls) => Client::builder().tls(tls.clone()),
+            None => Client::builder(),
+        }
     }
 
     /// A client of it.

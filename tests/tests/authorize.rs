@@ -113,7 +113,8 @@ async fn whom_the_hook_refuses_gets_its_answer_whatever_is_asked_for() {
         assert_eq!(answer, refused, "{asked}");
     }
     let page = "GET /debug/rpc HTTP/1.0\r\nX-Name: Ada\r\n\r\n";
-    assert_eq!(status_line(&answer_to(pipe(&server), page).await), "HTTP/1.0 200 OK");
+    let near = pipe_from(&server, "127.0.0.1:1".parse::<SocketAddr>().unwrap());
+    assert_eq!(status_line(&answer_to(near, page).await), "HTTP/1.0 200 OK");
 }
 
 #[tokio::test]
@@ -189,5 +190,18 @@ async fn the_host_header_is_no_identity() {
         let mut raw = Raw::enter(pipe_from(&server, from), host).await;
         raw.send(&Frame::request(1, "Who.Am", &())).await;
         assert_eq!(decoded::<String>(&raw.frame().await.body), known);
+    }
+}
+
+#[tokio::test]
+async fn of_several_hooks_all_must_agree_and_each_sees_what_those_before_found_out() {
+    let after = async |request: Request| match request.head.extensions.get::<User>() {
+        Some(User(name)) if name == "Eve" => Err(Refusal::forbidden("not you")),
+        _ => Ok(7_u8),
+    };
+    let server = everything().authorize(named).authorize(after).build().unwrap();
+    for (headers, status) in [("X-Name: Ada\r\n", "200"), ("X-Name: Eve\r\n", "403"), ("", "401")] {
+        let answer = answer_to(pipe(&server), format!("GET /who HTTP/1.0\r\n{headers}\r\n")).await;
+        assert!(answer.starts_with(&format!("HTTP/1.0 {status} ")), "{answer}");
     }
 }

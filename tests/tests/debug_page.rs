@@ -6,16 +6,22 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use rpc_client::Client;
-use rpc_core::Peer;
 use rpc_core::handshake::Refusal;
-use rpc_server::{Builder, Request, Server};
+use rpc_core::{Peer, UnixPeer};
+use rpc_server::{BuildError, Builder, Request, Server};
 use tests::{Args, Gate, answer_to, arith, eventually, join, listen, pipe, pipe_from, within};
+use tokio::io::DuplexStream;
 
 const GET: &str = "GET /debug/rpc HTTP/1.0\r\n\r\n";
 
 /// Of a server with that page on its own listener, to somebody near.
 async fn answer(builder: Builder, request: &str) -> String {
-    answer_to(pipe(&builder.build().unwrap()), request).await
+    answer_to(near(&builder.build().unwrap()), request).await
+}
+
+/// From this machine.
+fn near(server: &Server) -> DuplexStream {
+    pipe_from(server, at("127.0.0.1:1"))
 }
 
 fn status_line(answer: &str) -> &str {
@@ -46,13 +52,13 @@ async fn it_answers_get_and_head_and_everything_else_with_405() {
     let mounted = arith().debug_page_at("/debug/rpc").build().unwrap();
     for server in [&server.debug_page(), &mounted] {
         for method in ["CONNECT", "POST", "PUT", "OPTIONS", "get"] {
-            let answer = answer_to(pipe(server), format!("{method} /debug/rpc HTTP/1.0\r\n\r\n")).await;
+            let answer = answer_to(near(server), format!("{method} /debug/rpc HTTP/1.0\r\n\r\n")).await;
             assert_eq!(status_line(&answer), "HTTP/1.0 405 Method Not Allowed", "{method}");
             assert!(answer.contains("\r\nAllow: GET, HEAD\r\n"), "{answer}");
         }
-        let page = answer_to(pipe(server), GET).await;
+        let page = answer_to(near(server), GET).await;
         let (head, _) = page.split_once("\r\n\r\n").unwrap();
-        let answer = answer_to(pipe(server), "HEAD /debug/rpc HTTP/1.0\r\n\r\n").await;
+        let answer = answer_to(near(server), "HEAD /debug/rpc HTTP/1.0\r\n\r\n").await;
         assert_eq!(answer, format!("{head}\r\n\r\n"));
     }
 }
@@ -88,17 +94,17 @@ async fn on_a_listener_of_its_own_it_shows_the_watched_server_and_not_itself() {
     let page = watched.debug_page();
     let request = "GET /debug/rpc?format=json HTTP/1.0\r\n\r\n";
     for calls in 0..3 {
-        let shown = json(&answer_to(pipe(&page), request).await);
+        let shown = json(&answer_to(near(&page), request).await);
         assert_eq!(shown["connections"], 1);
         assert_eq!(shown["methods"][1]["method"], "Multiply");
         assert_eq!(shown["methods"][1]["calls"], calls);
         let _: i64 = within(client.call("Arith.Multiply", &Args { a: 7, b: 8 })).await.unwrap();
     }
     assert!(page.stats().is_empty());
-    let html = answer_to(pipe(&page), GET).await;
+    let html = answer_to(near(&page), GET).await;
     assert!(html.contains("<td>Multiply(tests::Args, i64) error</td><td>3</td>"), "{html}");
     assert_eq!(
-        status_line(&answer_to(pipe(&page), "GET / HTTP/1.0\r\n\r\n").await),
+        status_line(&answer_to(near(&page), "GET / HTTP/1.0\r\n\r\n").await),
         "HTTP/1.0 405 Method Not Allowed"
     );
 }
@@ -115,13 +121,13 @@ async fn on_a_listener_of_its_own_it_goes_on_while_the_watched_server_ends_and_a
     let refused = answer_to(pipe(&watched), "CONNECT /_rpc_ HTTP/1.0\r\n\r\n").await;
     assert_eq!(status_line(&refused), "HTTP/1.0 503 Service Unavailable");
     let request = "GET /debug/rpc?format=json HTTP/1.0\r\n\r\n";
-    let shown = json(&answer_to(pipe(&page), request).await);
+    let shown = json(&answer_to(near(&page), request).await);
     assert_eq!(shown["methods"][2]["in_flight"], 1);
     gate.open(1);
     within(call).await.unwrap();
     assert_eq!(within(ending).await.unwrap().finished, 1);
     drop((client, watched));
-    let shown = json(&answer_to(pipe(&page), request).await);
+    let shown = json(&answer_to(near(&page), request).await);
     assert_eq!(shown["methods"][2]["in_flight"], 0);
     // It ends by itself.
     assert_eq!(within(page.shutdown(Duration::from_secs(9))).await.cancelled, 0);
@@ -141,10 +147,17 @@ fn at(address: &str) -> Peer {
 async fn it_is_for_this_machine_by_its_loopback_names() {
     let server = arith().build().unwrap();
     let mounted = arith().debug_page_at("/debug/rpc").build().unwrap();
-    let near =
-        [Peer::unknown(), at("127.0.0.1:1"), at("127.9.9.9:1"), at("[::1]:1"), at("[::ffff:127.0.0.1]:1")];
-    let far = [at("10.0.0.1:1"), at("0.0.0.0:1"), at("[fe80::1]:1"), at("[::ffff:10.0.0.1]:1")];
-    let loopback = ["", "Host: localhost\r\n", "Host: LocalHost:6060\r\n", "Host: 127.0.0.1\r\n"];
+    let near = [
+        Peer::from(UnixPeer::new(1, 1, None)),
+        at("127.0.0.1:1"),
+        at("127.9.9.9:1"),
+        at("[::1]:1"),
+        at("[::ffff:127.0.0.1]:1"),
+    ];
+    let far =
+        [Peer::unknown(), at("10.0.0.1:1"), at("0.0.0.0:1"), at("[fe80::1]:1"), at("[::ffff:10.0.0.1]:1")];
+    let loopback =
+        ["", "Host:\r\n", "Host: localhost\r\n", "Host: LocalHost:6060\r\n", "Host: 127.0.0.1\r\n"];
     let loopback =
         loopback.into_iter().chain(["Host: 127.0.0.1:6060\r\n", "Host: [::1]\r\n", "Host: [::1]:6060\r\n"]);
     for server in [&server.debug_page(), &mounted] {
@@ -186,7 +199,7 @@ async fn it_is_not_for_web_pages_whose_names_lead_to_this_machine() {
     // The target's name goes before the header's (RFC 9112, section 3.2.2).
     for (target, status) in [("evil.example", "403 Forbidden"), ("localhost:80", "200 OK")] {
         let asked = format!("GET http://{target}/debug/rpc HTTP/1.1\r\nHost: localhost\r\n\r\n");
-        assert_eq!(status_line(&answer_to(pipe(&page), asked).await), format!("HTTP/1.0 {status}"));
+        assert_eq!(status_line(&answer_to(near(&page), asked).await), format!("HTTP/1.0 {status}"));
     }
 }
 
@@ -207,5 +220,24 @@ async fn a_name_that_was_allowed_shows_it_from_anywhere() {
         }
         assert_eq!(status(server, &at("10.0.0.1:1"), "").await, "403 Forbidden");
         assert_eq!(status(server, &at("10.0.0.1:1"), "Host: localhost\r\n").await, "403 Forbidden");
+    }
+}
+
+#[tokio::test]
+async fn the_listener_of_the_page_is_no_way_to_rpc() {
+    let page = arith().build().unwrap().debug_page();
+    for path in ["/_rpc_", "/debug/rpc", "/"] {
+        let answer = answer_to(near(&page), format!("CONNECT {path} HTTP/1.0\r\n\r\n")).await;
+        assert!(answer.starts_with("HTTP/1.0 40"), "{answer}");
+    }
+}
+
+#[test]
+fn a_host_that_nobody_can_ask_for_is_refused_when_the_server_is_made() {
+    for host in ["d.example:6060", "http://d.example", "", "a@b", "[::1"] {
+        assert_eq!(arith().debug_host(host).build().unwrap_err(), BuildError::Host { host: host.into() });
+    }
+    for host in ["d.example", "10.0.0.1", "fd00::1", "[fd00::1]"] {
+        arith().debug_host(host).build().unwrap();
     }
 }

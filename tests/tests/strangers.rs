@@ -4,8 +4,7 @@
 
 use std::time::Duration;
 
-use http::HeaderValue;
-use rpc_server::{Builder, Reply, Request, Server};
+use rpc_server::{BuildError, Builder, Reply, Request, Server};
 use tests::{Raw, answer_to, arith, listen, pipe};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
@@ -32,8 +31,7 @@ async fn asked(server: &Server, head: &str) -> String {
 
 #[tokio::test]
 async fn a_connect_from_a_web_page_is_refused_with_403_unless_its_origin_was_allowed() {
-    let allow = |builder: Builder, origin| builder.allow_origin(HeaderValue::from_static(origin));
-    let builder = allow(allow(builder(), "https://app.example"), "http://localhost:8080");
+    let builder = builder().allow_origin("https://app.example").allow_origin("http://localhost:8080");
     let server = builder.build().unwrap();
     let closed = self::builder().build().unwrap();
     for origins in [
@@ -75,19 +73,21 @@ async fn a_refused_origin_is_told_so_and_not_quoted() {
     let answer =
         answer_to(pipe(&server), "CONNECT /_rpc_ HTTP/1.0\r\nOrigin: https://evil.example\r\n\r\n").await;
     let (_, text) = answer.split_once("\r\n\r\n").unwrap();
-    assert_eq!(text, "CONNECT from a web page (Origin) that is not allowed\n");
+    assert_eq!(text, "no connections for web pages of this Origin\n");
     assert!(!answer.to_lowercase().contains("access-control"), "{answer}");
 }
 
-/// Who may fetch what from where is between the browser and the route.
+/// Who may fetch what from where is between the browser and the route; a connection is another matter.
 #[tokio::test]
-async fn a_web_page_may_ask_for_a_route_by_other_methods() {
+async fn a_web_page_is_answered_by_routes_and_gets_no_connection() {
     let server = builder().build().unwrap();
+    let open = builder().allow_origin("https://evil.example").build().unwrap();
     for method in ["GET", "POST", "OPTIONS"] {
         let head =
             |path: &str| format!("{method} {path} HTTP/1.1\r\nHost: a\r\nOrigin: https://evil.example\r\n");
         assert_eq!(asked(&server, &head("/hi")).await, "HTTP/1.0 200 OK");
-        assert_eq!(asked(&server, &head("/raw")).await, "HTTP/1.0 200 taken");
+        assert_eq!(asked(&server, &head("/raw")).await, "HTTP/1.0 403 Forbidden");
+        assert_eq!(asked(&open, &head("/raw")).await, "HTTP/1.0 200 taken");
         assert_eq!(asked(&server, &head("/_rpc_")).await, "HTTP/1.0 405 Method Not Allowed");
     }
 }
@@ -153,5 +153,13 @@ async fn a_tls_handshake_on_a_plain_port_is_refused_with_400_at_once() {
     assert_eq!(status_line(&raw.rest().await), "HTTP/1.0 400 Bad Request");
     for sent in [&b"\x16"[..], b"\x15\x03", b"\x16\x02"] {
         assert_eq!(status_line(&answer_to(pipe(&server), sent).await), "HTTP/1.0 408 Request Timeout");
+    }
+}
+
+#[test]
+fn an_origin_that_no_browser_sends_is_refused_when_the_server_is_made() {
+    for origin in ["https://App.example", "https://app.example/", "app.example", "null", "", "https://a@b"] {
+        let refused = arith().allow_origin(origin).build().unwrap_err();
+        assert_eq!(refused, BuildError::Origin { origin: origin.into() });
     }
 }

@@ -2,14 +2,14 @@
 
 use std::fmt;
 
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, StatusCode, Version};
 use rpc_core::handshake::{AnswerError, HeadBuffer, check_first_bytes, parse_response, write_request};
 use rpc_io::{Head, HeadError, Stream};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 
 use super::exchange::{send, telling};
-use super::{DialConfig, Opened, Request, Target};
+use super::{AddressError, DialConfig, Opened, Request};
 use crate::connect_error::ConnectError;
 
 /// What a server answered to a request, and the connection, which belongs to the caller.
@@ -18,6 +18,8 @@ pub struct Hijacked {
     /// The answer's status, whichever it is. Informational ones (100, 103) are passed over; 101 is
     /// the end of HTTP.
     pub status: StatusCode,
+    /// The answer's version: 1.0 or 1.1.
+    pub version: Version,
     /// The answer's headers.
     pub headers: HeaderMap,
     /// The connection. What came behind the answer's head is read first: the beginning of its body,
@@ -41,10 +43,16 @@ impl DialConfig {
         address: &str,
         request: http::Request<()>,
     ) -> Result<Hijacked, ConnectError> {
-        let target = Target::parse(address)?;
+        let target = self.target(address)?;
+        if target.path.is_some() {
+            return Err(ConnectError::Address { address: target.name, source: AddressError::Path });
+        }
         let (mut parts, ()) = request.into_parts();
-        for (name, value) in &self.headers {
-            parts.headers.append(name, value.clone());
+        for name in self.headers.keys().filter(|name| !parts.headers.contains_key(*name)).collect::<Vec<_>>()
+        {
+            for value in self.headers.get_all(name) {
+                parts.headers.append(name, value.clone());
+            }
         }
         let mut head = Vec::new();
         write_request(&parts, &target.authority, &mut head)
@@ -52,10 +60,7 @@ impl DialConfig {
         let request = Request { address: &target.name, path: parts.uri.path().into(), head };
         match self.open(&target).await? {
             #[cfg(feature = "tls")]
-            Opened::Tcp(io) if target.tls => {
-                let io = self.secure(io, &target).await?;
-                self.take_over(io, request).await
-            }
+            Opened::Tcp(io) if target.tls => self.take_over(self.secure(io, &target).await?, request).await,
             Opened::Tcp(io) => self.take_over(io, request).await,
             #[cfg(unix)]
             Opened::Unix(io) => self.take_over(io, request).await,
@@ -73,7 +78,8 @@ impl DialConfig {
             Ok(Err(error)) => return Err(self.not_answered(request, &buffer, error)),
             Err(_) => return Err(self.answered_late(request)),
         };
-        Ok(Hijacked { status: head.status, headers: head.headers, stream: Stream::new(io, rest) })
+        let stream = Stream::new(io, rest);
+        Ok(Hijacked { status: head.status, version: head.version, headers: head.headers, stream })
     }
 }
 

@@ -17,6 +17,9 @@ pub(crate) struct Target {
     pub(crate) place: Place,
     #[cfg_attr(not(feature = "tls"), allow(dead_code, reason = "such an address is refused there"))]
     pub(crate) tls: bool,
+    /// It has no scheme, which would say whether TLS is spoken.
+    #[cfg_attr(not(feature = "tls"), allow(dead_code, reason = "for TLS"))]
+    pub(crate) is_bare: bool,
     /// For the `Host` header, and the name that a certificate is to be for.
     pub(crate) authority: Authority,
     /// Where the server has its RPC, when the address says so.
@@ -54,8 +57,11 @@ pub enum AddressError {
     /// It holds a user name, and perhaps a password: addresses are logged.
     #[error("it names a user; send credentials with Builder::header")]
     User,
-    /// A URL with a query, which may hold a secret: addresses are logged.
-    #[error("it has a query; give it to Builder::path")]
+    /// It has a path, and so has the request that is to be sent.
+    #[error("it names a path; the request's is the one that counts")]
+    Path,
+    /// It has a query or a fragment, which may hold a secret: addresses are logged.
+    #[error("it has a query; give it to Builder::path, with the path")]
     Query,
     /// This client was built without TLS.
     #[error("this client was built without TLS; turn the feature `tls` of rpc-client on")]
@@ -69,6 +75,10 @@ impl Target {
     pub(crate) fn parse(address: &str) -> Result<Self, ConnectError> {
         let parsed = if let Some(file) = address.strip_prefix(UNIX) {
             unix(file)
+        } else if address.contains('@') {
+            Err(AddressError::User)
+        } else if address.contains(['?', '#']) {
+            Err(AddressError::Query)
         } else if address.contains("://") {
             url(address)
         } else {
@@ -76,7 +86,8 @@ impl Target {
         };
         match parsed {
             Ok((place, tls, authority, path)) => {
-                Ok(Self { name: address.to_owned(), place, tls, authority, path })
+                let is_bare = !address.starts_with(UNIX) && !address.contains("://");
+                Ok(Self { name: address.to_owned(), place, tls, is_bare, authority, path })
             }
             Err(source) => Err(ConnectError::Address { address: without_secrets(address), source }),
         }
@@ -111,9 +122,6 @@ fn url(address: &str) -> Result<Parsed, AddressError> {
     if tls && cfg!(not(feature = "tls")) {
         return Err(AddressError::NoTls);
     }
-    if url.query().is_some() {
-        return Err(AddressError::Query);
-    }
     let authority = url.authority().ok_or(AddressError::NoHost)?.clone();
     let path = url.path_and_query().filter(|path| path.path() != "/").cloned();
     Ok((place(&authority, Some(port))?, tls, authority, path))
@@ -125,9 +133,6 @@ fn host_and_port(address: &str) -> Result<Parsed, AddressError> {
 }
 
 fn place(authority: &Authority, default_port: Option<u16>) -> Result<Place, AddressError> {
-    if authority.as_str().contains('@') {
-        return Err(AddressError::User);
-    }
     let host = authority.host();
     // One that is there and is no port is no reason for another.
     let has_port = authority.as_str().len() > host.len();
@@ -144,13 +149,11 @@ pub(crate) fn without_secrets(address: &str) -> String {
     if address.starts_with(UNIX) {
         return address.to_owned();
     }
-    let address = address.split(['?', '#']).next().unwrap_or_default();
     let (scheme, rest) = address.split_once("://").unwrap_or(("", address));
-    match rest.rsplit_once('@') {
-        Some((_, host)) if scheme.is_empty() => format!("...@{host}"),
-        Some((_, host)) => format!("{scheme}://...@{host}"),
-        None => address.to_owned(),
-    }
+    let (user, rest) = rest.rsplit_once('@').map_or(("", rest), |(_, rest)| ("...@", rest));
+    let rest = rest.split(['?', '#']).next().unwrap_or_default();
+    let mark = if scheme.is_empty() { "" } else { "://" };
+    format!("{scheme}{mark}{user}{rest}")
 }
 
 #[cfg(test)]
@@ -224,6 +227,10 @@ mod tests {
             ("http://far/?key=1", "http://far/", AddressError::Query),
             ("http://ann:secret@far", "http://...@far", AddressError::User),
             ("ann:secret@far:1", "...@far:1", AddressError::User),
+            ("http://ann:secret#@far", "http://...@far", AddressError::User),
+            ("http://ann:secret/x@far", "http://...@far", AddressError::User),
+            ("ann:secret?2@far:1", "...@far:1", AddressError::User),
+            ("far:1#secret", "far:1", AddressError::Query),
         ] {
             assert_eq!(error(address), (shown.into(), why), "{address}");
         }

@@ -114,8 +114,8 @@ impl Connect<'_> {
 ///
 /// # Errors
 ///
-/// For a target that is no path or names a host, a version other than 1.0 and 1.1, and a `Host` among the headers; `out` is
-/// then as it was.
+/// For a target that is no path or names a host, a version other than 1.0 and 1.1, and a `Host`
+/// among the headers; `out` is then as it was.
 pub fn write_request(request: &Parts, authority: &Authority, out: &mut Vec<u8>) -> Result<(), ConnectError> {
     if let Some(host) = request.uri.host() {
         return Err(ConnectError::Target(host.to_owned()));

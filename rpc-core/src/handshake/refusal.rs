@@ -214,8 +214,9 @@ impl std::error::Error for Refusal {}
 /// Appends an HTTP/1.0 answer after which the connection is closed.
 ///
 /// `Content-Length` and `Connection: close` are written here; those of the response, and a
-/// `Transfer-Encoding`, are left out. `head_only` leaves the body out, as the answer to a HEAD must,
-/// and keeps its length; a 204, a 304 and a 1xx have neither. Header values cannot hold a line end, so nothing can be smuggled in.
+/// `Transfer-Encoding`, are left out. `head_only` leaves the body out, as the answer to a HEAD
+/// must, and keeps its length; a 204, a 304 and a 1xx have neither. Header values cannot hold a
+/// line end, so nothing can be smuggled in.
 ///
 /// ```
 /// use http::{Response, header};

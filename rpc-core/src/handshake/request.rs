@@ -76,8 +76,8 @@ fn names_http_version(head: &[u8]) -> bool {
     })
 }
 
-/// Tells from the first bytes of a request, before its head is whole, that it will never be HTTP: a client that
-/// speaks TLS says much without a line end, and waits.
+/// Tells from the first bytes of a request, before its head is whole, that it will never be HTTP: a
+/// client that speaks TLS says much without a line end, and waits.
 ///
 /// ```
 /// use rpc_core::handshake::check_request_bytes;

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use tokio_rustls::rustls;
 
-/// Why a certificate, a key or roots cannot be used. Displays in one line, with the file's name and the likely
-/// cause.
+/// Why a certificate, a key or roots cannot be used. Displays in one line, with the file's name and
+/// the likely cause.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TlsError {
@@ -49,7 +49,8 @@ pub enum TlsError {
         /// What is wrong with it.
         source: Box<rustls::Error>,
     },
-    /// The key in it is of no kind that can be used: RSA of 2,048 bits or more, ECDSA on P-256 or P-384, Ed25519.
+    /// The key in it is of no kind that can be used: RSA of 2,048 bits or more, ECDSA on P-256 or
+    /// P-384, Ed25519.
     #[error("the private key in {pem} cannot be used: {source}")]
     Key {
         /// Where it stands.

@@ -10,8 +10,8 @@ use tokio_rustls::rustls::{AlertDescription, CertificateError, InvalidMessage};
 
 use words::{also_for, refusal, same_name, span};
 
-/// Why a TLS handshake failed, on either side. Displays in one line, with the likely cause; "the other side" is whoever
-/// this side speaks with.
+/// Why a TLS handshake failed, on either side. Displays in one line, with the likely cause; "the
+/// other side" is whoever this side speaks with.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TlsFailure {

@@ -10,7 +10,8 @@ use tokio_rustls::rustls::sign::CertifiedKey;
 
 use super::{PemSource, TlsError, pem, provider};
 
-/// A certificate, those that lead from it to a root, and the private key that belongs to it. Clones share them.
+/// A certificate, those that lead from it to a root, and the private key that belongs to it. Clones
+/// share them.
 #[derive(Clone)]
 pub struct Identity {
     key: Arc<CertifiedKey>,
@@ -21,8 +22,8 @@ impl Identity {
     /// needed; and the key, as PKCS #8, PKCS #1 or SEC 1, not encrypted.
     ///
     /// # Errors
-    /// No certificate or no key in it, a kind of key that cannot be used, or a key that is not that of the first
-    /// certificate.
+    /// No certificate or no key in it, a kind of key that cannot be used, or a key that is not that
+    /// of the first certificate.
     pub fn from_pem(certificates: &[u8], key: &[u8]) -> Result<Self, TlsError> {
         Self::read(certificates, PemSource::Bytes, key, PemSource::Bytes)
     }
