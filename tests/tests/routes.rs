@@ -10,8 +10,9 @@ use http::{HeaderValue, Response, StatusCode};
 use rpc_client::Client;
 use rpc_core::Peer;
 use rpc_core::handshake::Refusal;
-use rpc_server::{BuildError, ConnectionError, Reply, Request, Server};
+use rpc_server::{BuildError, ConnectionError, Hijacked, Reply, Request, Server};
 use tests::{Args, Gate, Raw, answer_to, arith, eventually, listen, pipe, serve, within};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::Instant;
 
 const MUST_CONNECT: &str = "HTTP/1.0 405 Method Not Allowed\r\nContent-Length: 17\r\nConnection: close\r\n\
@@ -166,7 +167,8 @@ async fn a_route_that_never_ends_is_ended_by_the_grace_and_by_no_other_time() {
     gate.dropped().await;
     assert_eq!(began.elapsed().as_secs(), 5);
     let answer = raw.rest().await;
-    assert_eq!(within(ending).await.unwrap().connections, 1);
+    let report = within(ending).await.unwrap();
+    assert_eq!((report.connections, report.cut_off), (1, 1));
     assert!(answer.starts_with("HTTP/1.0 503 Service Unavailable\r\n"), "{answer}");
     assert!(answer.ends_with("\r\n\r\nthe server is shutting down\n"), "{answer}");
 }
@@ -203,4 +205,77 @@ fn a_reply_is_shown_without_what_it_holds() {
     let shown = |reply: Reply| format!("{reply:?}");
     assert_eq!(shown("secret".into()), "Respond(200)");
     assert_eq!(shown(Reply::hijack(|_| pending())), "Hijack");
+}
+
+#[tokio::test]
+async fn a_client_that_goes_away_while_a_route_works_is_noticed_and_its_place_is_free() {
+    let gate = Gate::new();
+    let server = held_by(&gate);
+    for closes in [true, false] {
+        let (mut near, served) = serve(&server, Peer::unknown());
+        near.write_all(b"GET /held HTTP/1.0\r\n\r\nmore").await.unwrap();
+        gate.entered().await;
+        match closes {
+            true => near.shutdown().await.unwrap(),
+            false => drop(near),
+        }
+        gate.dropped().await;
+        let ended = within(served).await.unwrap().unwrap_err();
+        assert!(matches!(ended, ConnectionError::Io(_)), "{ended:?}");
+        assert_eq!(server.connections(), 0);
+    }
+}
+
+#[tokio::test]
+async fn what_a_client_sends_while_a_route_decides_is_not_lost_to_its_taker() {
+    let gate = Gate::new();
+    let (held, body) = (gate.clone(), vec![b'x'; 200_000]);
+    let server = arith()
+        .route("/raw", move |_: Request| {
+            let gate = held.clone();
+            async move {
+                gate.clone().pass(0).await.unwrap();
+                Reply::hijack(async |mut taken: Hijacked| {
+                    let mut all = Vec::new();
+                    taken.stream.read_to_end(&mut all).await.unwrap();
+                    taken.stream.write_all(all.len().to_string().as_bytes()).await.unwrap();
+                })
+            }
+        })
+        .build()
+        .unwrap();
+    let (near, _served) = serve(&server, Peer::unknown());
+    let (mut reading, mut writing) = tokio::io::split(near);
+    let sent = tokio::spawn(async move {
+        writing.write_all(b"POST /raw HTTP/1.0\r\n\r\n").await.unwrap();
+        writing.write_all(&body).await.unwrap();
+        writing.shutdown().await.unwrap();
+    });
+    gate.entered().await;
+    // What is read ahead has its limit: the rest waits.
+    tokio::task::yield_now().await;
+    assert!(!sent.is_finished());
+    gate.open(1);
+    let mut answer = String::new();
+    within(reading.read_to_string(&mut answer)).await.unwrap();
+    assert_eq!(answer, "200000");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_is_not_taken_does_not_outlast_the_grace() {
+    let large = async |_: Request| Response::new(vec![b'a'; 1 << 20]);
+    let server = arith().route("/large", large).write_timeout(Duration::from_secs(3600)).build().unwrap();
+    let (mut near, _served) = serve(&server, Peer::unknown());
+    near.write_all(b"GET /large HTTP/1.0\r\n\r\n").await.unwrap();
+    near.read_exact(&mut [0; 100]).await.unwrap();
+    let began = Instant::now();
+    let report = within(async { server.shutdown(Duration::from_secs(5)).await }).await;
+    assert_eq!((began.elapsed().as_secs(), report.cut_off), (5, 1));
+}
+
+#[tokio::test]
+async fn an_answer_that_is_none_is_500() {
+    let server = arith().route("/continue", async |_: Request| StatusCode::CONTINUE).build().unwrap();
+    let answer = get(&server, "/continue").await;
+    assert!(answer.starts_with("HTTP/1.0 500 Internal Server Error\r\n"), "{answer}");
 }

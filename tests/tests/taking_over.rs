@@ -4,9 +4,9 @@
 
 use std::time::Duration;
 
-use http::header::{AUTHORIZATION, HOST, HeaderValue};
+use http::header::{AUTHORIZATION, CONNECTION, HOST, HeaderValue};
 use http::{Request, StatusCode, Version};
-use rpc_client::{Client, ConnectError, Hijacked};
+use rpc_client::{AddressError, Client, ConnectError, Hijacked};
 use rpc_core::handshake::ConnectError as RequestError;
 use tests::{read_head, within};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -42,7 +42,9 @@ fn get(target: &str) -> Request<()> {
 
 #[tokio::test]
 async fn the_request_goes_out_as_it_was_made_with_the_clients_own_headers_behind() {
-    let client = Client::builder().header(AUTHORIZATION, HeaderValue::from_static("Bearer x"));
+    let client = Client::builder()
+        .header(AUTHORIZATION, HeaderValue::from_static("Bearer x"))
+        .header(CONNECTION, HeaderValue::from_static("close"));
     let request = Request::post("/attach?id=1").header("connection", "Upgrade").header("upgrade", "tcp");
     let answer = b"HTTP/1.1 404 Not Found\r\nContent-Length: 4\r\n\r\nno\n\n".to_vec();
     let (head, taken) = answered(client, request.body(()).unwrap(), vec![answer]).await;
@@ -59,6 +61,7 @@ async fn the_request_goes_out_as_it_was_made_with_the_clients_own_headers_behind
     let mut body = String::new();
     within(taken.stream.read_to_string(&mut body)).await.unwrap();
     assert_eq!(body, "no\n\n");
+    assert_eq!(taken.version, Version::HTTP_11);
     let mut old = get("/");
     *old.version_mut() = Version::HTTP_10;
     let (head, _) = answered(Client::builder(), old, vec![]).await;
@@ -126,10 +129,17 @@ async fn a_request_that_cannot_be_sent_is_told_without_dialling() {
         (newer, RequestError::Version(Version::HTTP_2)),
         (hosted, RequestError::ReservedHeader(HOST)),
         (Request::options("*").body(()).unwrap(), RequestError::Path("*".into())),
+        (get("http://elsewhere/"), RequestError::Target("elsewhere".into())),
     ] {
         match within(Client::builder().hijack("far:1", request)).await.unwrap_err() {
             ConnectError::Settings { source, .. } => assert_eq!(source, why),
             other => panic!("{other:?}"),
         }
     }
+}
+
+#[tokio::test]
+async fn an_address_with_a_path_is_refused_because_the_request_has_one() {
+    let error = within(Client::builder().hijack("http://far:1/base", get("/attach"))).await.unwrap_err();
+    assert!(matches!(error, ConnectError::Address { source: AddressError::Path, .. }), "{error:?}");
 }
