@@ -216,7 +216,7 @@ impl Outcome {
             Error::Connect { .. } => "not connected",
             Error::ConnectionLost { source, .. } => match source {
                 Lost::GoingAway(Some(go_away)) => match go_away.reason {
-                    GoAwayReason::Shutdown | GoAwayReason::ConnectionAge => "server went away",
+                    GoAwayReason::Shutdown | GoAwayReason::ConnectionAge | GoAwayReason::Idle => "server went away",
                     _ => "unexpected going away",
                 },
                 Lost::GoingAway(None) | Lost::Eof | Lost::Io(_) => "connection lost",
