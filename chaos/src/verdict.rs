@@ -59,6 +59,10 @@ impl Times {
         self.0.push(took);
     }
 
+    pub(crate) fn most(&self) -> Duration {
+        self.0.iter().max().copied().unwrap_or_default()
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.0.len()
     }
