@@ -5,22 +5,47 @@ use std::net::SocketAddr;
 use anyhow::Result;
 use bytes::Bytes;
 use rpc_client::Client;
-use rpc_server::Server;
-use tokio::net::TcpListener;
+use rpc_server::{Builder, Listener, Server};
+use tokio::net::{TcpListener, UnixListener};
 use tokio::task::JoinSet;
 
 use crate::case::{Body, Load, MEBIBYTE};
 use crate::contract::{Args, ArithClient, ArithServer, EchoClient, EchoServer, Handlers};
 use crate::measure::Meter;
+use crate::subject::Serving;
 
-/// See [`Subject::serve`](crate::subject::Subject::serve).
+/// The server that is measured.
+pub fn builder() -> Builder {
+    Server::builder().register(ArithServer::new(Handlers)).register(EchoServer::new(Handlers))
+}
+
+/// Serves until the process ends.
 ///
 /// # Errors
 /// When the server is not well built.
-pub async fn serve(listener: TcpListener) -> Result<()> {
-    let server = Server::builder().register(ArithServer::new(Handlers)).register(EchoServer::new(Handlers));
-    server.serve(listener).await?;
+pub async fn serve(listener: impl Listener) -> Result<()> {
+    builder().serve(listener).await?;
     Ok(())
+}
+
+/// See [`Subject::listen`](crate::subject::Subject::listen).
+///
+/// # Errors
+/// When it cannot.
+pub async fn listen(address: &str) -> Result<Serving> {
+    let listener = TcpListener::bind(address).await?;
+    Ok(Serving { told: listener.local_addr()?.to_string(), serve: Box::pin(serve(listener)) })
+}
+
+/// The same, on a Unix socket of its own.
+///
+/// # Errors
+/// When it cannot.
+pub fn listen_unix() -> Result<Serving> {
+    let file = std::env::temp_dir().join(format!("benches-{}.sock", std::process::id()));
+    let listener = UnixListener::bind(&file)?;
+    let told = format!("unix:{}", file.display());
+    Ok(Serving { told, serve: Box::pin(serve(listener)) })
 }
 
 /// A connection of its own for the typed client.
@@ -31,15 +56,27 @@ pub async fn connect(address: SocketAddr) -> Result<ArithClient<Client>> {
     Ok(ArithClient::new(Client::connect(address.to_string()).await?))
 }
 
+/// A client of what [`listen`] or [`listen_unix`] told.
+///
+/// # Errors
+/// When it cannot connect.
+pub async fn dial(told: &str) -> Result<Client> {
+    Ok(Client::connect(told).await?)
+}
+
 /// See [`Subject::drive`](crate::subject::Subject::drive).
 ///
 /// # Errors
 /// When a connection cannot be opened.
-pub async fn drive(address: SocketAddr, load: Load, meter: &mut Meter) -> Result<JoinSet<Result<()>>> {
+pub async fn drive<F: Future<Output = Result<Client>>>(
+    connect: impl Fn() -> F,
+    load: Load,
+    meter: &mut Meter,
+) -> Result<JoinSet<Result<()>>> {
     let mut tasks = JoinSet::new();
     let body = Bytes::from(vec![7; MEBIBYTE]);
     for _ in 0..load.connections {
-        let client = Client::connect(address.to_string()).await?;
+        let client = connect().await?;
         for at in 0..load.in_flight {
             let mut tally = meter.tally(load.timed);
             match load.body {

@@ -1,6 +1,6 @@
-//! What is measured. A peer is a variant here and a module with `serve` and `drive`.
+//! What is measured. A peer is a variant here and a module with `listen` and `drive`.
 
-use std::net::SocketAddr;
+use std::pin::Pin;
 use std::str::FromStr;
 
 use anyhow::{Error, Result, anyhow};
@@ -18,11 +18,34 @@ pub enum Subject {
     Floor,
     /// This project.
     Ours,
+    /// This project over a Unix socket.
+    Unix,
+    /// This project over TLS, both sides with certificates.
+    #[cfg(feature = "tls")]
+    Tls,
+}
+
+/// A server that can be connected to.
+#[allow(missing_debug_implementations, reason = "a future has none")]
+pub struct Serving {
+    /// What clients are told, in one line.
+    pub told: String,
+    /// Serves until the process ends.
+    pub serve: Pin<Box<dyn Future<Output = Result<()>> + Send>>,
 }
 
 impl Subject {
     /// All of them; the floor first.
-    pub const ALL: [Self; 2] = [Self::Floor, Self::Ours];
+    pub const ALL: &[Self] = &[
+        Self::Floor,
+        Self::Ours,
+        Self::Unix,
+        #[cfg(feature = "tls")]
+        Self::Tls,
+    ];
+
+    /// Those that are measured when nothing else is asked for.
+    pub const USUAL: [Self; 2] = [Self::Floor, Self::Ours];
 
     /// The name on the command line and in the table.
     #[must_use]
@@ -30,34 +53,43 @@ impl Subject {
         match self {
             Self::Floor => "floor",
             Self::Ours => "ours",
+            Self::Unix => "unix",
+            #[cfg(feature = "tls")]
+            Self::Tls => "tls",
         }
     }
 
-    /// Serves until the process ends.
+    /// Listens, on this address if that is what it listens on.
     ///
     /// # Errors
-    /// When the listener cannot be served.
-    pub async fn serve(self, listener: TcpListener) -> Result<()> {
+    /// When it cannot.
+    pub async fn listen(self, address: &str) -> Result<Serving> {
         match self {
-            Self::Floor => floor::serve(listener).await,
-            Self::Ours => ours::serve(listener).await,
+            Self::Floor => {
+                let listener = TcpListener::bind(address).await?;
+                Ok(Serving {
+                    told: listener.local_addr()?.to_string(),
+                    serve: Box::pin(floor::serve(listener)),
+                })
+            }
+            Self::Ours => ours::listen(address).await,
+            Self::Unix => ours::listen_unix(),
+            #[cfg(feature = "tls")]
+            Self::Tls => crate::tls::listen(address).await,
         }
     }
 
-    /// Connects, and puts the load on. The tasks go on until they are dropped; one that ends has
-    /// failed.
+    /// Connects to what was told, and puts the load on. The tasks go on until they are dropped; one that
+    /// ends has failed.
     ///
     /// # Errors
     /// When a connection cannot be opened.
-    pub async fn drive(
-        self,
-        address: SocketAddr,
-        load: Load,
-        meter: &mut Meter,
-    ) -> Result<JoinSet<Result<()>>> {
+    pub async fn drive(self, told: &str, load: Load, meter: &mut Meter) -> Result<JoinSet<Result<()>>> {
         match self {
-            Self::Floor => floor::drive(address, load, meter).await,
-            Self::Ours => ours::drive(address, load, meter).await,
+            Self::Floor => floor::drive(told.parse()?, load, meter).await,
+            Self::Ours | Self::Unix => ours::drive(|| ours::dial(told), load, meter).await,
+            #[cfg(feature = "tls")]
+            Self::Tls => ours::drive(|| crate::tls::connect(told), load, meter).await,
         }
     }
 }
@@ -66,7 +98,8 @@ impl FromStr for Subject {
     type Err = Error;
 
     fn from_str(name: &str) -> Result<Self, Error> {
-        let known = Self::ALL.into_iter().find(|subject| subject.name() == name);
-        known.ok_or_else(|| anyhow!("no subject {name}; there are {}", Self::ALL.map(Self::name).join(", ")))
+        let known = Self::ALL.iter().copied().find(|subject| subject.name() == name);
+        let names: Vec<_> = Self::ALL.iter().map(|subject| subject.name()).collect();
+        known.ok_or_else(|| anyhow!("no subject {name}; there are {}", names.join(", ")))
     }
 }

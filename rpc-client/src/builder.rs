@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use crate::client::Client;
 use crate::connect_error::ConnectError;
 use crate::connection::PingTimes;
-use crate::dial::{Connector, DialConfig};
+use crate::dial::{Connector, DialConfig, Hijacked, without_secrets};
 use crate::endpoint::{Dialler, Endpoint, Settings};
 use crate::interceptor::Interceptor;
 use crate::link::Link;
@@ -170,7 +170,7 @@ impl Builder {
     /// Dropping the future drops the connection.
     pub async fn connect(self, address: impl ToString) -> Result<Client, ConnectError> {
         let address: Arc<str> = address.to_string().into();
-        let dialler = self.tcp_dialler(address.clone());
+        let dialler = self.address_dialler(address.clone());
         let link = dialler().await?;
         Ok(self.client(address, Some(link), Some(dialler)))
     }
@@ -194,6 +194,39 @@ impl Builder {
         Ok(self.client(address, Some(link), Some(dialler)))
     }
 
+    /// Dials, sends the head of `request`, and hands the connection over with the head of its answer (Go:
+    /// `httputil.ClientConn.Hijack`): for raw streams beside RPC, on the paths where a server has them.
+    ///
+    /// Of the settings, those of dialling count: the timeouts of dialling and answering, TCP's,
+    /// TLS's, and the headers, which are added to the request's. What is then done on the
+    /// connection is the caller's, timeouts included.
+    ///
+    /// ```no_run
+    /// # async fn demo() -> Result<(), Box<dyn std::error::Error>> {
+    /// use rpc_client::{Client, Hijacked, http};
+    /// use tokio::io::AsyncReadExt;
+    ///
+    /// let request = http::Request::get("/attach").header("upgrade", "tcp").body(())?;
+    /// let Hijacked { status, mut stream, .. } = Client::builder().hijack("localhost:1234", request).await?;
+    /// assert_eq!(status, http::StatusCode::SWITCHING_PROTOCOLS);
+    /// let mut first = [0; 64];
+    /// let count = stream.read(&mut first).await?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// See [`ConnectError`]. An answer of any status is none.
+    ///
+    /// # Cancel safety
+    /// Dropping the future drops the connection.
+    pub async fn hijack(
+        self,
+        address: impl ToString,
+        request: http::Request<()>,
+    ) -> Result<Hijacked, ConnectError> {
+        self.dial.hijack(&address.to_string(), request).await
+    }
+
     /// Runs over a stream that is open already. When it is lost, no other follows.
     ///
     /// # Errors
@@ -214,7 +247,7 @@ impl Builder {
     #[must_use]
     pub fn lazy(self, address: impl ToString) -> Client {
         let address: Arc<str> = address.to_string().into();
-        let dialler = self.tcp_dialler(address.clone());
+        let dialler = self.address_dialler(address.clone());
         self.client(address, None, Some(dialler))
     }
 
@@ -226,11 +259,11 @@ impl Builder {
         self.client(address, None, Some(dialler))
     }
 
-    fn tcp_dialler(&self, address: Arc<str>) -> Dialler {
+    fn address_dialler(&self, address: Arc<str>) -> Dialler {
         let (dial, ping) = (Arc::new(self.dial.clone()), self.ping);
         Box::new(move || {
             let (dial, address) = (dial.clone(), address.clone());
-            Box::pin(async move { Ok(Link::spawn(dial.dial_tcp(&address).await?, ping)) })
+            Box::pin(async move { dial.dial(&address, ping).await })
         })
     }
 
@@ -240,13 +273,14 @@ impl Builder {
             let (with, address) = (with.clone(), address.clone());
             Box::pin(async move {
                 let (dial, connector) = &*with;
-                Ok(Link::spawn(dial.dial_with(connector, &address).await?, ping))
+                dial.dial_with(connector, &address, ping).await
             })
         })
     }
 
     fn client(self, peer: Arc<str>, link: Option<Arc<Link>>, dialler: Option<Dialler>) -> Client {
         let Self { dial: DialConfig { formats, .. }, reconnect, timeout, interceptors, .. } = self;
+        let peer = without_secrets(&peer).into();
         let settings = Settings { peer, timeout, interceptors, formats, reconnect };
         Client { endpoint: Endpoint::new(settings, link, dialler) }
     }

@@ -11,6 +11,7 @@ use rpc_core::handshake::{ConnectError as RequestError, Refusal};
 
 pub use attempts::{Attempt, Attempts};
 
+use crate::dial::AddressError;
 use crate::error::Lost;
 use likely::{closed, common_cause, dial_cause, page, proxied, refused, silent};
 
@@ -24,21 +25,13 @@ use likely::{closed, common_cause, dial_cause, page, proxied, refused, silent};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectError {
-    /// The address is not `host:port`.
-    #[error("cannot connect to {address:?}: not of the form host:port or [IPv6]:port: {source}")]
+    /// The address is none that this client can connect to.
+    #[error("cannot connect to {address:?}: {source}")]
     Address {
-        /// The address as it was given.
+        /// The address as it was given, without a user and a query.
         address: String,
         /// What is wrong with it.
-        source: http::uri::InvalidUri,
-    },
-    /// The address has only one of host and port, or a port that is none from 0 to 65,535.
-    #[error("cannot connect to {address:?}: it names no {missing}; write it as host:port")]
-    Incomplete {
-        /// The address as it was given.
-        address: String,
-        /// `host` or `port`.
-        missing: &'static str,
+        source: AddressError,
     },
     /// The path does not fit into an HTTP request.
     #[error("cannot connect to {address}: the path {path:?} does not fit into a request: {source}")]
@@ -178,9 +171,11 @@ pub enum ConnectError {
         /// How its sender names itself, as [`Proxy`](Self::Proxy) does.
         sender: String,
     },
-    /// The server speaks TLS on this port, and this client does not.
-    #[error("cannot connect to {address}: the server speaks TLS there; is there a port without it?")]
-    Tls {
+    /// The server speaks TLS on this port, and the address does not ask for it.
+    #[error(
+        "cannot connect to {address}: the server speaks TLS there; is the address to begin with https://?"
+    )]
+    ServerSpeaksTls {
         /// The address as it was given.
         address: String,
     },

@@ -2,24 +2,37 @@
 
 mod addresses;
 mod exchange;
+mod hijack;
+mod target;
+#[cfg(unix)]
+mod unix;
 
 use std::future::Future;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderMap;
-use http::uri::{Authority, PathAndQuery};
+use http::uri::PathAndQuery;
 use rpc_core::handshake::{Connect, DEFAULT_PATH, Terms};
 use rpc_core::input::Input;
 use rpc_core::{Format, Limits};
 use rpc_io::TcpOptions;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+#[cfg(unix)]
+use tokio::net::UnixStream;
 use tokio::time::timeout;
 
 use crate::connect_error::ConnectError;
+use crate::connection::PingTimes;
+use crate::link::Link;
 
 use addresses::dial_first;
+pub use hijack::Hijacked;
+pub use target::AddressError;
+pub(crate) use target::without_secrets;
+use target::{Place, Target};
 
 /// Makes the byte stream that a connection runs on.
 ///
@@ -76,77 +89,109 @@ struct Request<'a> {
     /// Without its query, which may hold a secret: for errors.
     path: String,
     head: Vec<u8>,
-    /// What TCP needs of the address, and a connector perhaps does not.
-    missing: Option<&'static str>,
+}
+
+/// A stream to the server, on which nothing was said yet.
+enum Opened {
+    Tcp(TcpStream),
+    #[cfg(unix)]
+    Unix(UnixStream),
 }
 
 impl DialConfig {
-    pub(crate) async fn dial_tcp(&self, address: &str) -> Result<Dialled<TcpStream>, ConnectError> {
-        let request = self.request(address)?;
-        if let Some(missing) = request.missing {
-            return Err(ConnectError::Incomplete { address: address.into(), missing });
-        }
-        let resolve = async { Ok(tokio::net::lookup_host(address).await?.collect()) };
-        let tcp = self.tcp;
-        let connect = |to| async move {
-            let stream = TcpStream::connect(to).await?;
-            tcp.apply(&stream)?;
-            Ok(stream)
-        };
-        let stream = dial_first(address, self.dial_timeout, resolve, connect).await?;
-        self.exchange(stream, request).await
+    /// Makes a connection of its own task.
+    pub(crate) async fn dial(&self, address: &str, ping: PingTimes) -> Result<Arc<Link>, ConnectError> {
+        let target = Target::parse(address)?;
+        let request = self.request(&target)?;
+        Ok(match self.open(&target).await? {
+            Opened::Tcp(io) => Link::spawn(self.exchange(io, request).await?, ping),
+            #[cfg(unix)]
+            Opened::Unix(io) => Link::spawn(self.exchange(io, request).await?, ping),
+        })
     }
 
     pub(crate) async fn dial_with<C: Connector>(
         &self,
         connector: &C,
         address: &str,
-    ) -> Result<Dialled<C::Io>, ConnectError> {
-        let request = self.request(address)?;
-        let io = match timeout(self.dial_timeout, connector.connect()).await {
-            Ok(Ok(io)) => io,
-            Ok(Err(source)) => return Err(ConnectError::dial(address, source)),
-            Err(_) => {
-                let address = address.into();
-                return Err(ConnectError::DialTimeout { address, after: self.dial_timeout });
-            }
-        };
-        self.exchange(io, request).await
+        ping: PingTimes,
+    ) -> Result<Arc<Link>, ConnectError> {
+        let target = Target::parse(address)?;
+        let request = self.request(&target)?;
+        let io = self.connect(&target, connector.connect()).await?;
+        Ok(Link::spawn(self.exchange(io, request).await?, ping))
     }
 
-    /// Sends CONNECT and reads the answer. What comes behind the answer is kept for the frames.
+    /// Sends CONNECT over a stream that is open.
     pub(crate) async fn handshake<IO>(&self, io: IO, address: &str) -> Result<Dialled<IO>, ConnectError>
     where
         IO: AsyncRead + AsyncWrite + Unpin,
     {
-        self.exchange(io, self.request(address)?).await
+        self.exchange(io, self.request(&Target::parse(address)?)?).await
+    }
+
+    /// Opens the stream that the target names.
+    async fn open(&self, target: &Target) -> Result<Opened, ConnectError> {
+        let address = &target.name;
+        Ok(match &target.place {
+            Place::Tcp(to) => {
+                let resolve = async { Ok(tokio::net::lookup_host(to).await?.collect()) };
+                let tcp = self.tcp;
+                let connect = |to| async move {
+                    let stream = TcpStream::connect(to).await?;
+                    tcp.apply(&stream)?;
+                    Ok(stream)
+                };
+                Opened::Tcp(dial_first(address, self.dial_timeout, resolve, connect).await?)
+            }
+            Place::Nowhere(source) => {
+                return Err(ConnectError::Address { address: address.clone(), source: *source });
+            }
+            #[cfg(unix)]
+            Place::Unix(file) => Opened::Unix(self.connect(target, unix::connect(file)).await?),
+            #[cfg(not(unix))]
+            Place::Unix(_) => {
+                return Err(ConnectError::Address { address: address.clone(), source: AddressError::NoUnix });
+            }
+        })
+    }
+
+    /// One attempt, within the time for dialling.
+    async fn connect<IO>(
+        &self,
+        target: &Target,
+        connecting: impl Future<Output = io::Result<IO>>,
+    ) -> Result<IO, ConnectError> {
+        match timeout(self.dial_timeout, connecting).await {
+            Ok(connected) => connected.map_err(|source| ConnectError::dial(&target.name, source)),
+            Err(_) => {
+                let address = target.name.clone();
+                Err(ConnectError::DialTimeout { address, after: self.dial_timeout })
+            }
+        }
     }
 
     /// Made before anything is dialled, so that settings that cannot work are told at once.
-    fn request<'a>(&self, address: &'a str) -> Result<Request<'a>, ConnectError> {
-        let path = self.path.parse::<PathAndQuery>().map_err(|source| ConnectError::Path {
-            address: address.into(),
-            path: self.path.clone(),
-            source,
-        })?;
-        let authority = address.parse::<Authority>();
-        let authority =
-            authority.map_err(|source| ConnectError::Address { address: address.into(), source })?;
+    fn request<'a>(&self, target: &'a Target) -> Result<Request<'a>, ConnectError> {
+        let address = &target.name;
+        let path = match &target.path {
+            Some(path) => path.clone(),
+            None => self.path.parse::<PathAndQuery>().map_err(|source| ConnectError::Path {
+                address: address.clone(),
+                path: self.path.clone(),
+                source,
+            })?,
+        };
         let mut head = Vec::new();
         let connect = Connect {
             path: &path,
-            authority: &authority,
+            authority: &target.authority,
             formats: &self.formats,
             limits: self.limits,
             headers: &self.headers,
         };
         let written = connect.write(&mut head);
-        written.map_err(|source| ConnectError::Settings { address: address.into(), source })?;
-        let missing = match authority.port_u16() {
-            _ if authority.host().is_empty() => Some("host"),
-            None => Some("port"),
-            Some(_) => None,
-        };
-        Ok(Request { address, path: path.path().into(), head, missing })
+        written.map_err(|source| ConnectError::Settings { address: address.clone(), source })?;
+        Ok(Request { address, path: path.path().into(), head })
     }
 }

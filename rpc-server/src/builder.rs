@@ -89,8 +89,9 @@ impl Builder {
     /// peer (its address, its TLS certificate, its user). Asked before RPC begins, and before a
     /// [`route`](Self::route) or the debug page is served. Default: everybody.
     ///
-    /// Refuses with 401 ([`Refusal::unauthorized`]), 403 ([`Refusal::forbidden`]) or what fits. What it returns
-    /// otherwise is for the handlers: [`Context::extension`], and the extensions of a route's request.
+    /// Refuses with 401 ([`Refusal::unauthorized`]), 403 ([`Refusal::forbidden`]) or what fits.
+    /// What it returns otherwise is for the handlers: [`Context::extension`], and the extensions of
+    /// a route's request.
     ///
     /// It has what is left of the [`head_timeout`](Self::head_timeout), then the client gets 503.
     ///
@@ -164,17 +165,19 @@ impl Builder {
         self
     }
 
-    /// Shows the debug page on the server's own listener, at this path (Go: `HandleHTTP`, at `/debug/rpc`). Default: off,
-    /// because it belongs on a listener of its own, [`Server::debug_page`].
+    /// Shows the debug page on the server's own listener, at this path (Go: `HandleHTTP`, at
+    /// `/debug/rpc`). Default: off, because it belongs on a listener of its own,
+    /// [`Server::debug_page`].
     #[cfg(feature = "debug-page")]
     pub fn debug_page_at(mut self, path: impl Into<String>) -> Self {
         let added = self.add_route(path.into(), Box::new(|server, request| debug::reply(server, &request)));
         self.note(added)
     }
 
-    /// Shows the debug page also to whoever asks for it by this host name, without a port, from wherever. Default: only
-    /// on this machine (from a loopback address, through a pipe or a Unix socket), and only by its loopback
-    /// names, so that no web page can have a browser fetch it (DNS rebinding). Everybody else gets 403.
+    /// Shows the debug page also to whoever asks for it by this host name, without a port, from
+    /// wherever. Default: only on this machine (from a loopback address, through a pipe or a Unix
+    /// socket), and only by its loopback names, so that no web page can have a browser fetch it
+    /// (DNS rebinding). Everybody else gets 403.
     #[cfg(feature = "debug-page")]
     pub fn debug_host(mut self, host: impl Into<String>) -> Self {
         self.config.debug_hosts.push(host.into());

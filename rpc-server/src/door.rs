@@ -1,5 +1,6 @@
 //! The HTTP phase of a connection: who may enter, and what everybody else is told.
 
+use std::future::Future;
 use std::io;
 use std::sync::Arc;
 
@@ -13,6 +14,7 @@ use rpc_core::output::Output;
 use rpc_core::{Origin, Peer};
 use rpc_io::{Head, HeadError, Stream};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout_at};
 
 use crate::authorize::check_origin;
@@ -110,7 +112,7 @@ impl Door {
                 return self.refuse(&mut io, refusal, false).await;
             }
         };
-        let deadline = Instant::now() + server.config.head_timeout;
+        let deadline = Instant::now().checked_add(server.config.head_timeout);
         let (head, rest) = match self.read_request(&mut io, deadline).await {
             Ok(request) => request,
             Err(NoRequest::Probe) => return Ok(None),
@@ -147,13 +149,13 @@ impl Door {
     }
 
     /// The request, and what came behind it.
-    async fn read_request<IO>(&self, io: &mut IO, deadline: Instant) -> Result<(Parts, Vec<u8>), NoRequest>
+    async fn read_request<IO>(&self, io: &mut IO, deadline: Deadline) -> Result<(Parts, Vec<u8>), NoRequest>
     where
         IO: AsyncRead + Unpin,
     {
         let mut buffer = HeadBuffer::new(self.server.config.max_head);
         let read = rpc_io::read_head(io, &mut buffer, check_request_bytes);
-        let read = timeout_at(deadline, read);
+        let read = by(deadline, read);
         let read = self.server.shutdown.drain.run_until_cancelled(read).await;
         let late = |_| Refusal::request_timeout("the request head did not arrive in time");
         match read.ok_or_else(shutting_down)?.map_err(late)? {
@@ -167,10 +169,12 @@ impl Door {
         }
     }
 
-    async fn decide(&self, mut request: Request, deadline: Instant) -> Result<Decision, Refusal> {
+    async fn decide(&self, mut request: Request, deadline: Deadline) -> Result<Decision, Refusal> {
         let config = &self.server.config;
         check_origin(&request, &config.origins)?;
-        let Some(route) = self.server.routes.get(request.path()) else {
+        // A CONNECT that names a host is not for any path here, but for a proxy.
+        let for_proxy = request.head.method == Method::CONNECT && request.head.uri.authority().is_some();
+        let Some(route) = self.server.routes.get(request.path()).filter(|_| !for_proxy) else {
             let terms = negotiate(&request.head, &config.path, &config.formats)?;
             self.authorize(&mut request, deadline).await?;
             let Request { head: Parts { headers, extensions, .. }, peer } = request;
@@ -184,10 +188,10 @@ impl Door {
     }
 
     /// Asks the hook, if there is one, and leaves with the request what it found out.
-    async fn authorize(&self, request: &mut Request, deadline: Instant) -> Result<(), Refusal> {
+    async fn authorize(&self, request: &mut Request, deadline: Deadline) -> Result<(), Refusal> {
         let Some(authorize) = &self.server.config.authorize else { return Ok(()) };
         let asked = request.clone();
-        let decided = timeout_at(deadline, guarded(async { authorize(asked).await }));
+        let decided = by(deadline, guarded(async { authorize(asked).await }));
         let late = |_| Refusal::service_unavailable("who may enter was not decided in time");
         let decided = self.server.shutdown.drain.run_until_cancelled(decided).await;
         let decided = decided.ok_or_else(shutting_down)?.map_err(late)?;
@@ -220,6 +224,16 @@ impl Door {
         let mut out = Output::default();
         out.extend(bytes);
         linger(io, &mut out, self.server.config.write_timeout).await;
+    }
+}
+
+/// When the HTTP phase must be over; `None`: never, since no clock goes so far.
+type Deadline = Option<Instant>;
+
+async fn by<T>(deadline: Deadline, future: impl Future<Output = T>) -> Result<T, Elapsed> {
+    match deadline {
+        Some(deadline) => timeout_at(deadline, future).await,
+        None => Ok(future.await),
     }
 }
 

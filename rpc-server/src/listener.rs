@@ -3,10 +3,12 @@
 use std::future::Future;
 use std::io;
 
-use rpc_core::Peer;
+use rpc_core::{Peer, UnixPeer};
 use rpc_io::TcpOptions;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
+#[cfg(unix)]
+use tokio::net::{UnixListener, UnixStream};
 
 /// A source of connections.
 ///
@@ -43,5 +45,21 @@ impl Listener for TcpListener {
 
     fn tune(&self, stream: &TcpStream, tcp: &TcpOptions) -> io::Result<()> {
         tcp.apply(stream)
+    }
+}
+
+/// Who connected is known by user, group and process. The socket's file is its owner's to make, to
+/// guard by its permissions, and to remove.
+#[cfg(unix)]
+impl Listener for UnixListener {
+    type Io = UnixStream;
+
+    async fn accept(&mut self) -> io::Result<(UnixStream, Peer)> {
+        let (stream, _) = UnixListener::accept(self).await?;
+        let peer = stream.peer_cred().map_or_else(
+            |_| Peer::unknown(),
+            |process| UnixPeer::new(process.uid(), process.gid(), process.pid()).into(),
+        );
+        Ok((stream, peer))
     }
 }

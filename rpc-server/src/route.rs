@@ -59,12 +59,13 @@ impl Request {
 
 /// What becomes of a request: an answer, or the end of HTTP on its connection.
 ///
-/// One or the other: who [takes the connection over](Self::hijack) has no answer left to give (Go finds out at
-/// run time: `ErrHijacked`).
+/// One or the other: who [takes the connection over](Self::hijack) has no answer left to give (Go
+/// finds out at run time: `ErrHijacked`).
 ///
-/// An answer is anything that can be made into a reply: a text, an [`http::Response`], a [`Refusal`], or a `Result` of
-/// such. It is HTTP/1.0 and closes the connection. The body of a request is not read for it; services
-/// that need bodies or keep-alive run on an HTTP stack of their own.
+/// An answer is anything that can be made into a reply: a text, an [`http::Response`], a
+/// [`Refusal`], or a `Result` of such. It is HTTP/1.0 and closes the connection. The client has the
+/// [`write_timeout`](crate::Builder::write_timeout) to take it all. The body of a request is not
+/// read for it; services that need bodies or keep-alive run on an HTTP stack of their own.
 ///
 /// ```compile_fail
 /// # use rpc_server::{Reply, Request};
@@ -85,16 +86,19 @@ pub(crate) enum Kind {
 impl Reply {
     /// Takes the connection over: `taker` runs on it, in the task of the connection, until its future ends.
     ///
-    /// Nothing is answered: what the peer is to see, a head like `HTTP/1.1 101 Switching Protocols` included, the
-    /// taker writes. No timeout of the HTTP phase goes on (Go leaves its deadlines on the connection);
-    /// timeouts are the taker's from here. The connection counts among those that are open.
+    /// Nothing is answered: what the peer is to see, a head like `HTTP/1.1 101 Switching Protocols`
+    /// included, the taker writes. No timeout of the HTTP phase goes on (Go leaves its deadlines on
+    /// the connection); timeouts are the taker's from here. The connection counts among those that
+    /// are open.
     ///
-    /// A server that shuts down waits for the taker for its grace; see [`Hijacked::draining`]. Then its future is dropped.
+    /// A server that shuts down waits for the taker for its grace; see [`Hijacked::draining`]. Then
+    /// its future is dropped.
     pub fn hijack<F>(taker: impl FnOnce(Hijacked) -> F + Send + 'static) -> Self
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        Self(Kind::Hijack(Box::new(move |hijacked| Box::pin(taker(hijacked)))))
+        // Called where its future is polled, since it may panic as well.
+        Self(Kind::Hijack(Box::new(move |hijacked| Box::pin(async move { taker(hijacked).await }))))
     }
 }
 

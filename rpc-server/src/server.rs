@@ -94,9 +94,10 @@ impl Server {
         self.state.registry.stats()
     }
 
-    /// The debug page of this server (Go: `HandleHTTP`), as a server of its own for a listener of its own: at `/debug/rpc`, or
-    /// as JSON at `/debug/rpc?format=json`, services, methods and counts. Shown to this machine alone; see
-    /// [`Builder::debug_host`]. It goes on while this server shuts down.
+    /// The debug page of this server (Go: `HandleHTTP`), as a server of its own for a listener of
+    /// its own: at `/debug/rpc`, or as JSON at `/debug/rpc?format=json`, services, methods and
+    /// counts. Shown to this machine alone, see [`Builder::debug_host`], and without asking
+    /// [`Builder::authorize`]. It goes on while this server shuts down.
     ///
     /// ```no_run
     /// # async fn demo(server: rpc_server::Server) -> std::io::Result<()> {

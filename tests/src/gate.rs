@@ -40,7 +40,11 @@ impl Gate {
         Method::new(name, move |_: Context, number: i64| gate.clone().pass(number))
     }
 
-    async fn pass(self, number: i64) -> Result<i64, Status> {
+    /// What the method does: for routes and hooks too.
+    ///
+    /// # Errors
+    /// None, since a gate is never closed for good.
+    pub async fn pass(self, number: i64) -> Result<i64, Status> {
         let mut leaving = Leaving(Some(self.dropped));
         self.ran.fetch_add(1, Ordering::Relaxed);
         self.entered.add_permits(1);

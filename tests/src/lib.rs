@@ -4,23 +4,28 @@
 mod blocker;
 mod gate;
 mod lines;
+mod packets;
 mod raw;
+mod transport;
 
 use std::future::IntoFuture;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use rpc_client::Client;
-use rpc_core::{Context, Status, service};
-use rpc_server::{Builder, Server};
+use rpc_core::{Context, Peer, Status, service};
+use rpc_server::{Builder, ConnectionError, Server};
 use serde::{Deserialize, Serialize};
-use tokio::io::DuplexStream;
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
 use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
 
 pub use blocker::Blocker;
 pub use gate::Gate;
 pub use lines::Lines;
+pub use packets::Packets;
 pub use raw::{Frame, Raw, decoded, encoded, read_head};
+pub use transport::{Served, Transport};
 
 /// net/rpc's arguments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,10 +90,31 @@ pub async fn listen(builder: Builder) -> (SocketAddr, Server) {
 
 /// One end of a pipe in memory, whose other end is served.
 pub fn pipe(server: &Server) -> DuplexStream {
+    pipe_from(server, Peer::unknown())
+}
+
+/// The same, as if that peer had come through it.
+pub fn pipe_from(server: &Server, peer: impl Into<Peer>) -> DuplexStream {
+    serve(server, peer).0
+}
+
+/// The same, and how serving it ends.
+pub fn serve(
+    server: &Server,
+    peer: impl Into<Peer>,
+) -> (DuplexStream, JoinHandle<Result<(), ConnectionError>>) {
     let (near, far) = tokio::io::duplex(64 * 1024);
-    let server = server.clone();
-    tokio::spawn(async move { server.serve_connection(far).await });
-    near
+    (near, tokio::spawn(server.serve_connection_from(far, peer.into())))
+}
+
+/// All that a server answers to these bytes until it closes.
+///
+/// # Panics
+/// When it does not, or not in good order.
+pub async fn answer_to(io: impl AsyncRead + AsyncWrite + Unpin, request: impl AsRef<[u8]>) -> String {
+    let mut raw = Raw(io);
+    raw.say(request.as_ref()).await;
+    raw.rest().await
 }
 
 /// A client that is joined to the server by a pipe in memory.

@@ -50,8 +50,8 @@ fn told(error: ConnectError, address: impl ToString) -> (ConnectError, String) {
 async fn a_port_for_tls_is_told() {
     assert_told!(
         b"\x15\x03\x01\x00\x02\x02\x46",
-        Tls,
-        "the server speaks TLS there; is there a port without it?"
+        ServerSpeaksTls,
+        "the server speaks TLS there; is the address to begin with https://?"
     );
     assert_told!(
         "HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n",

@@ -146,3 +146,12 @@ async fn a_call_in_flight_says_that_the_client_was_closed_though_the_server_read
     let error = within(call).await.unwrap().unwrap_err();
     assert!(matches!(error, Error::Shutdown { executed: Executed::Maybe, .. }), "{error:?}");
 }
+
+#[tokio::test]
+async fn an_address_that_holds_a_secret_is_not_shown_with_it() {
+    for address in ["http://ann:secret@far:1", "http://far:1/?key=secret", "ann:secret@far:1"] {
+        let client = Client::lazy(address);
+        let error = within(client.call::<_, i64>("Arith.Multiply", Args { a: 7, b: 8 })).await.unwrap_err();
+        assert!(!format!("{error} {error:?} {} {client:?}", client.peer()).contains("secret"), "{error}");
+    }
+}

@@ -4,12 +4,11 @@
 
 use std::time::Duration;
 
-use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
-use http::{HeaderValue, StatusCode};
+use http::StatusCode;
 use rpc_client::{Client, ConnectError};
 use rpc_core::handshake::Refusal;
 use rpc_server::{Builder, Request, Server};
-use tests::{Args, Frame, Gate, Raw, arith, decoded, encoded, eventually, listen, pipe, read_head, within};
+use tests::{Args, Frame, Raw, arith, decoded, encoded, eventually, listen, pipe, read_head, within};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 const GET_ANSWER: &str = "HTTP/1.0 405 Method Not Allowed\r\nContent-Length: 17\r\nConnection: close\r\n\
@@ -135,12 +134,44 @@ async fn what_is_wrong_with_a_head_is_told_by_its_status_and_the_connection_clos
     }
 }
 
+/// In the order of the table in docs/protocol.md.
+#[tokio::test]
+async fn of_several_things_that_are_wrong_the_first_decides() {
+    let nobody = async |_: Request| Err::<(), _>(Refusal::forbidden("nobody"));
+    let server = arith().authorize(nobody).build().unwrap();
+    let wrong = [
+        ("/_rpc_ HTTP/2.0", "505 HTTP Version Not Supported"),
+        ("Origin: https://evil.example", "403 Forbidden"),
+        ("Content-Length: 1", "400 Bad Request"),
+        ("/elsewhere HTTP/1.0", "404 Not Found"),
+        ("Rpc-Version: 2", "505 HTTP Version Not Supported"),
+        ("Rpc-Max-Frame: 1", "400 Bad Request"),
+        ("Rpc-Format: cbor", "415 Unsupported Media Type"),
+    ];
+    for (index, (_, status)) in wrong.iter().enumerate() {
+        let (targets, headers): (Vec<_>, Vec<_>) =
+            wrong[index..].iter().map(|(wrong, _)| *wrong).partition(|wrong| wrong.starts_with('/'));
+        let target = targets.first().unwrap_or(&"/_rpc_ HTTP/1.0");
+        let asked = format!("CONNECT {target}\r\n{}\r\n\r\n", headers.join("\r\n"));
+        let answer = tests::answer_to(pipe(&server), &asked).await;
+        assert_eq!(status_line(&answer), format!("HTTP/1.0 {status}"), "{asked}");
+    }
+    let last = tests::answer_to(pipe(&server), "CONNECT /_rpc_ HTTP/1.0\r\n\r\n").await;
+    assert!(last.ends_with("\r\n\r\nnobody\n"), "{last}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_head_that_does_not_arrive_in_time_is_answered_with_408() {
     let server = arith().head_timeout(Duration::from_secs(3)).build().unwrap();
     let mut raw = Raw(pipe(&server));
     raw.say(b"CONNECT /_rpc_ HT").await;
     assert_eq!(status_line(&raw.rest().await), "HTTP/1.0 408 Request Timeout");
+}
+
+#[tokio::test]
+async fn a_time_for_the_head_that_no_clock_can_tell_is_for_ever() {
+    let server = arith().head_timeout(Duration::MAX).build().unwrap();
+    Raw::enter(pipe(&server), "").await;
 }
 
 #[tokio::test]
@@ -167,69 +198,6 @@ fn refusal(error: ConnectError) -> Refusal {
         ConnectError::Refused { source, .. } => source,
         other => panic!("{other:?}"),
     }
-}
-
-#[tokio::test]
-async fn the_hook_decides_by_headers_and_its_refusal_reaches_the_client_whole() {
-    let builder = arith().authorize(async |request: Request| {
-        assert!(request.peer.address.is_some());
-        match request.head.headers.get(AUTHORIZATION).map(HeaderValue::as_bytes) {
-            None => Err(Refusal::unauthorized("who are you?")),
-            Some(b"Bearer good") => Ok(()),
-            Some(_) => Err(Refusal::forbidden("not you")),
-        }
-    });
-    let (address, _server) = listen(builder).await;
-    let with = |value: &'static str| {
-        let client = Client::builder().header(AUTHORIZATION, HeaderValue::from_static(value));
-        client.connect(address.to_string())
-    };
-    let unknown = refusal(within(Client::connect(address.to_string())).await.unwrap_err());
-    assert_eq!((unknown.status(), unknown.message()), (StatusCode::UNAUTHORIZED, "who are you?"));
-    assert_eq!(unknown.headers()[WWW_AUTHENTICATE], "Bearer");
-    let known = refusal(within(with("Bearer bad")).await.unwrap_err());
-    assert_eq!((known.status(), known.message()), (StatusCode::FORBIDDEN, "not you"));
-    within(with("Bearer good")).await.unwrap();
-}
-
-#[tokio::test]
-async fn the_debug_page_is_there_only_when_it_was_asked_for() {
-    let get = "GET /debug/rpc HTTP/1.0\r\n\r\n";
-    let connect = "CONNECT /debug/rpc HTTP/1.0\r\n\r\n";
-    assert_eq!(answer_to(arith(), get).await, GET_ANSWER);
-    assert_eq!(status_line(&answer_to(arith(), connect).await), "HTTP/1.0 404 Not Found");
-    let answer = answer_to(arith().debug_page_at("/debug/rpc"), connect).await;
-    assert_eq!(status_line(&answer), "HTTP/1.0 405 Method Not Allowed");
-    assert!(answer.contains("\r\nAllow: GET, HEAD\r\n"), "{answer}");
-}
-
-#[tokio::test]
-async fn the_debug_page_shows_methods_and_counts_to_people_and_programs() {
-    let (address, server) = listen(Gate::new().register(arith()).debug_page_at("/debug/rpc")).await;
-    let client = within(Client::connect(address.to_string())).await.unwrap();
-    let _: i64 = within(client.call("Arith.Multiply", &Args { a: 7, b: 8 })).await.unwrap();
-    let mut raw = Raw::dial(address).await;
-    raw.say(b"GET /debug/rpc HTTP/1.0\r\n\r\n").await;
-    let page = raw.rest().await;
-    drop(raw);
-    assert!(page.starts_with("HTTP/1.0 200 OK\r\n"), "{page}");
-    assert!(page.contains("\r\nContent-Type: text/html; charset=utf-8\r\n"), "{page}");
-    let (arith, gate) = (page.find("Service Arith").unwrap(), page.find("Service Gate").unwrap());
-    assert!(arith < gate, "sorted");
-    assert!(
-        page.contains("<td>Multiply(tests::Args, i64) error</td><td>1</td><td>0</td><td>0</td>"),
-        "{page}"
-    );
-    eventually("only the client is left", || server.connections() == 1).await;
-    let mut raw = Raw::dial(address).await;
-    raw.say(b"GET /debug/rpc?format=json HTTP/1.0\r\n\r\n").await;
-    let page = raw.rest().await;
-    let (head, body) = page.split_once("\r\n\r\n").unwrap();
-    assert!(head.contains("\r\nContent-Type: application/json"), "{head}");
-    let json: serde_json::Value = serde_json::from_str(body).unwrap();
-    assert_eq!(json["connections"], 2);
-    assert_eq!(json["methods"][1]["method"], "Multiply");
-    assert_eq!(json["methods"][1]["calls"], 1);
 }
 
 #[tokio::test]

@@ -152,3 +152,13 @@ async fn a_dial_that_does_not_end_fails_its_call_in_time() {
         "{error:?}"
     );
 }
+
+#[tokio::test]
+async fn a_time_without_end_is_none() {
+    let (address, _server) =
+        tests::listen(arith().head_timeout(Duration::MAX).write_timeout(Duration::MAX)).await;
+    let builder = Client::builder().dial_timeout(Duration::MAX).answer_timeout(Duration::MAX);
+    let client = within(builder.connect(address)).await.unwrap();
+    let product: i64 = within(client.call("Arith.Multiply", Args { a: 7, b: 8 })).await.unwrap();
+    assert_eq!(product, 56);
+}

@@ -11,6 +11,8 @@ use super::{Attempts, ConnectError};
 
 pub(super) const SILENCE: &str = "; is the host up, and does a firewall let the connection through?";
 const NOBODY: &str = "; is the server running there?";
+const NO_FILE: &str = "; is the server running, and the path right?";
+const NOT_ALLOWED: &str = "; may this user connect there?";
 const NO_WAY: &str = "; is the host up, and this machine on the right network?";
 
 /// Characters of a header that are shown.
@@ -24,6 +26,8 @@ pub(super) fn dial_cause(source: &io::Error) -> &'static str {
     match source.kind() {
         ErrorKind::ConnectionRefused => NOBODY,
         ErrorKind::TimedOut => SILENCE,
+        ErrorKind::NotFound => NO_FILE,
+        ErrorKind::PermissionDenied => NOT_ALLOWED,
         kind if is_unreachable(kind) => NO_WAY,
         _ => "",
     }
@@ -44,21 +48,19 @@ pub(super) fn common_cause(attempts: &Attempts) -> &'static str {
 
 pub(super) fn closed(source: &io::Error) -> String {
     match source.kind() {
-        ErrorKind::UnexpectedEof => {
-            "the server closed the connection before it answered CONNECT; is it full \
+        ErrorKind::UnexpectedEof => "the server closed the connection before it answered; is it full \
              or shutting down, or is this a port for TLS?"
-                .into()
-        }
+            .into(),
         ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted | ErrorKind::BrokenPipe => format!(
-            "the connection was cut before CONNECT was answered: {source}; is the server full or shutting \
+            "the connection was cut before there was an answer: {source}; is the server full or shutting \
              down, or is this a port for TLS?"
         ),
-        _ => format!("the connection failed before CONNECT was answered: {source}"),
+        _ => format!("the connection failed before there was an answer: {source}"),
     }
 }
 
 pub(super) fn silent(after: Duration) -> String {
-    format!("connected, but no answer to CONNECT within {after:?}; is it an RPC server, and not overloaded?")
+    format!("connected, but no answer within {after:?}; is it an RPC server, and not overloaded?")
 }
 
 pub(super) fn refused(refusal: &Refusal, path: &str) -> String {
@@ -112,7 +114,7 @@ fn refusal_cause(refusal: &Refusal, path: &str) -> String {
         StatusCode::BAD_REQUEST
         | StatusCode::UNSUPPORTED_MEDIA_TYPE
         | StatusCode::HTTP_VERSION_NOT_SUPPORTED => "; is it an RPC server?".into(),
-        // Such as an accept hook of the server's may choose.
+        // Such as a hook of the server's may choose.
         _ => String::new(),
     }
 }

@@ -25,13 +25,8 @@ impl DialConfig {
         let exchanged = timeout(self.answer_timeout, exchange(&mut io, &mut buffer, &request.head)).await;
         let head = match exchanged {
             Ok(Ok(head)) => head,
-            Ok(Err(HeadError::Io(source))) => return Err(ended(request.address, &buffer, source)),
-            Ok(Err(HeadError::TooLarge(large))) => return Err(self.answered(request, large.into())),
-            Ok(Err(HeadError::Refused(error))) => return Err(self.answered(request, error)),
-            Err(_) => {
-                let address = request.address.into();
-                return Err(ConnectError::AnswerTimeout { address, after: self.answer_timeout });
-            }
+            Ok(Err(error)) => return Err(self.not_answered(request, &buffer, error)),
+            Err(_) => return Err(self.answered_late(request)),
         };
         match parse_answer(&head.head, &self.formats) {
             Ok(terms) => {
@@ -48,13 +43,30 @@ impl DialConfig {
         }
     }
 
+    pub(super) fn not_answered(
+        &self,
+        request: Request<'_>,
+        buffer: &HeadBuffer,
+        error: HeadError<AnswerError>,
+    ) -> ConnectError {
+        match error {
+            HeadError::Io(source) => ended(request.address, buffer, source),
+            HeadError::TooLarge(large) => self.answered(request, large.into()),
+            HeadError::Refused(error) => self.answered(request, error),
+        }
+    }
+
+    pub(super) fn answered_late(&self, request: Request<'_>) -> ConnectError {
+        ConnectError::AnswerTimeout { address: request.address.into(), after: self.answer_timeout }
+    }
+
     fn answered(&self, request: Request<'_>, error: AnswerError) -> ConnectError {
         let address = request.address.into();
         match error {
             AnswerError::Refused(source) => ConnectError::Refused { address, path: request.path, source },
             AnswerError::Proxy { proxy, answer } => ConnectError::Proxy { address, proxy, source: answer },
             AnswerError::WebPage { status, sender } => ConnectError::WebPage { address, status, sender },
-            AnswerError::Tls => ConnectError::Tls { address },
+            AnswerError::Tls => ConnectError::ServerSpeaksTls { address },
             AnswerError::NotHttp(first_bytes) => ConnectError::OtherProtocol { address, first_bytes },
             AnswerError::Version(theirs) => ConnectError::Version { address, theirs },
             AnswerError::NoCommonFormat(theirs) => {
@@ -78,17 +90,18 @@ async fn exchange<IO>(
 where
     IO: AsyncRead + AsyncWrite + Unpin,
 {
-    let sent = async {
-        io.write_all(request).await?;
-        io.flush().await
-    };
-    let sent = sent.await;
+    let sent = send(io, request).await;
     // A server that refused without reading has perhaps hung up already; its answer is here still, and says
     // more than the failure to write.
     match (rpc_io::read_head(io, buffer, check_first_bytes).await, sent) {
         (Err(HeadError::Io(_)), Err(sending)) if buffer.is_empty() => Err(HeadError::Io(sending)),
         (read, _) => read,
     }
+}
+
+pub(super) async fn send<IO: AsyncWrite + Unpin>(io: &mut IO, request: &[u8]) -> io::Result<()> {
+    io.write_all(request).await?;
+    io.flush().await
 }
 
 fn ended(address: &str, buffer: &HeadBuffer, source: io::Error) -> ConnectError {

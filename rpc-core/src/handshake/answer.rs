@@ -1,6 +1,7 @@
 //! The server's answer: written there, read by the client.
 
-use http::{HeaderMap, StatusCode};
+use http::response::Parts;
+use http::{HeaderMap, Response, StatusCode};
 
 use super::head::{HeadTooLarge, MAX_HEADERS};
 use super::headers::{RPC_FORMAT, announced, collect, describe, escaped};
@@ -132,19 +133,9 @@ pub fn check_first_bytes(bytes: &[u8]) -> Result<(), AnswerError> {
 /// of it (`Proxy`, `Version`, `NoCommonFormat`); the text that says why is in the body, for
 /// [`Refusal::read_body`].
 pub fn parse_answer(head: &[u8], offered: &[Format]) -> Result<Terms, AnswerError> {
-    check_first_bytes(head)?;
-    let mut lines = [httparse::EMPTY_HEADER; MAX_HEADERS];
-    let mut answer = httparse::Response::new(&mut lines);
-    let parsed =
-        answer.parse(head).map_err(|error| AnswerError::Malformed(describe(error, head).to_owned()))?;
-    if parsed != httparse::Status::Complete(head.len()) {
-        return Err(AnswerError::Malformed("not exactly one head".to_owned()));
-    }
-    let status = StatusCode::from_u16(answer.code.unwrap_or_default())
-        .map_err(|_| AnswerError::Malformed("malformed status code".to_owned()))?;
-    let headers = collect(answer.headers).map_err(AnswerError::Malformed)?;
+    let (status, reason, headers) = parse(head)?;
     if !status.is_success() {
-        return Err(refusal(status, answer.reason.unwrap_or_default(), headers, offered));
+        return Err(refusal(status, &reason, headers, offered));
     }
     if is_web_page(&headers) {
         return Err(AnswerError::WebPage { status, sender: sender(&headers) });
@@ -161,6 +152,34 @@ pub fn parse_answer(head: &[u8], offered: &[Format]) -> Result<Terms, AnswerErro
         format: format.ok_or_else(|| AnswerError::Format(escaped(name)))?,
         limits: read_limits(&headers).map_err(AnswerError::Limits)?,
     })
+}
+
+/// Reads one whole head, as [`HeadBuffer`](super::HeadBuffer) hands it out, as the answer to any request.
+///
+/// # Errors
+///
+/// `Tls`, `NotHttp` or `Malformed`.
+pub fn parse_response(head: &[u8]) -> Result<Parts, AnswerError> {
+    let (status, _, headers) = parse(head)?;
+    let mut parts = Response::new(()).into_parts().0;
+    (parts.status, parts.headers) = (status, headers);
+    Ok(parts)
+}
+
+/// Its status, the reason phrase, and the headers.
+fn parse(head: &[u8]) -> Result<(StatusCode, String, HeaderMap), AnswerError> {
+    check_first_bytes(head)?;
+    let mut lines = [httparse::EMPTY_HEADER; MAX_HEADERS];
+    let mut answer = httparse::Response::new(&mut lines);
+    let parsed =
+        answer.parse(head).map_err(|error| AnswerError::Malformed(describe(error, head).to_owned()))?;
+    if parsed != httparse::Status::Complete(head.len()) {
+        return Err(AnswerError::Malformed("not exactly one head".to_owned()));
+    }
+    let status = StatusCode::from_u16(answer.code.unwrap_or_default())
+        .map_err(|_| AnswerError::Malformed("malformed status code".to_owned()))?;
+    let headers = collect(answer.headers).map_err(AnswerError::Malformed)?;
+    Ok((status, answer.reason.unwrap_or_default().to_owned(), headers))
 }
 
 /// What a status other than 2xx says, together with its headers.

@@ -1,8 +1,9 @@
 //! The client's request.
 
 use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
+use http::request::Parts;
 use http::uri::{Authority, PathAndQuery};
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, Version};
 
 use super::headers::{TitleCase, write_header};
 use super::terms::{LimitOutOfRange, check_limits, write_terms};
@@ -40,7 +41,7 @@ pub struct Connect<'a> {
     pub formats: &'a [Format],
     /// What the client is ready to take.
     pub limits: Limits,
-    /// The caller's own headers, for the server's accept hook.
+    /// The caller's own headers, for whatever decides at the server who may enter.
     pub headers: &'a HeaderMap,
 }
 
@@ -57,6 +58,9 @@ pub enum ConnectError {
     /// The limits to announce are out of range.
     #[error(transparent)]
     Limits(#[from] LimitOutOfRange),
+    /// The heads that are written here are of HTTP/1.0 and HTTP/1.1.
+    #[error("no head can be written for {0:?}")]
+    Version(Version),
     /// A header of the caller's that the handshake sets itself, or must not have.
     #[error("header {} belongs to the handshake", TitleCase(.0))]
     ReservedHeader(HeaderName),
@@ -91,6 +95,44 @@ impl Connect<'_> {
         out.extend_from_slice(b"\r\n");
         Ok(())
     }
+}
+
+/// Appends the head of any request, for a connection that is taken over after its answer: the request's
+/// method, path, version (1.0 or 1.1) and headers, and `Host`.
+///
+/// ```
+/// use http::uri::Authority;
+///
+/// let request = http::Request::get("/attach").header("upgrade", "tcp").body(())?;
+/// let mut out = Vec::new();
+/// let host = Authority::from_static("localhost:1234");
+/// rpc_core::handshake::write_request(&request.into_parts().0, &host, &mut out)?;
+/// assert_eq!(out, b"GET /attach HTTP/1.1\r\nHost: localhost:1234\r\nUpgrade: tcp\r\n\r\n");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+///
+/// For a target that is no path, a version other than 1.0 and 1.1, and a `Host` among the headers; `out` is
+/// then as it was.
+pub fn write_request(request: &Parts, authority: &Authority, out: &mut Vec<u8>) -> Result<(), ConnectError> {
+    let path = request.uri.path_and_query().map_or("", PathAndQuery::as_str);
+    if !path.starts_with('/') || !path.is_ascii() {
+        return Err(ConnectError::Path(path.to_owned()));
+    }
+    if ![Version::HTTP_10, Version::HTTP_11].contains(&request.version) {
+        return Err(ConnectError::Version(request.version));
+    }
+    if request.headers.contains_key(HOST) {
+        return Err(ConnectError::ReservedHeader(HOST));
+    }
+    out.extend_from_slice(format!("{} {path} {:?}\r\n", request.method, request.version).as_bytes());
+    write_header(&HOST, host(authority), out);
+    for (name, value) in &request.headers {
+        write_header(name, value, out);
+    }
+    out.extend_from_slice(b"\r\n");
+    Ok(())
 }
 
 fn is_reserved(name: &HeaderName) -> bool {

@@ -66,8 +66,8 @@ mod terms;
 #[cfg(test)]
 mod tests;
 
-pub use answer::{AnswerError, check_first_bytes, parse_answer, write_acceptance};
-pub use connect::{Connect, ConnectError};
+pub use answer::{AnswerError, check_first_bytes, parse_answer, parse_response, write_acceptance};
+pub use connect::{Connect, ConnectError, write_request};
 pub use head::{HeadBuffer, HeadTooLarge, MAX_HEAD, MAX_HEADERS, WholeHead};
 pub use headers::{RPC_FORMAT, RPC_MAX_CALLS, RPC_MAX_FRAME, RPC_VERSION};
 pub(crate) use refusal::legible;

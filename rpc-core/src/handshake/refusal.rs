@@ -12,7 +12,7 @@ const PLAIN_TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=ut
 
 /// Why a connection is refused: an HTTP status, a text for the person who reads it, and headers.
 ///
-/// A server writes it, its accept hook may return it, and the client gets it back from
+/// A server writes it, its `authorize` hook may return it, and the client gets it back from
 /// [`parse_answer`](super::parse_answer).
 ///
 /// ```
@@ -215,7 +215,7 @@ impl std::error::Error for Refusal {}
 ///
 /// `Content-Length` and `Connection: close` are written here; those of the response, and a
 /// `Transfer-Encoding`, are left out. `head_only` leaves the body out, as the answer to a HEAD must,
-/// and keeps its length. Header values cannot hold a line end, so nothing can be smuggled in.
+/// and keeps its length; a 204, a 304 and a 1xx have neither. Header values cannot hold a line end, so nothing can be smuggled in.
 ///
 /// ```
 /// use http::{Response, header};
@@ -231,7 +231,12 @@ pub fn write_response(response: &Response<impl AsRef<[u8]>>, head_only: bool, ou
     let reason = status.canonical_reason().unwrap_or("Unknown");
     let body = response.body().as_ref();
     out.extend_from_slice(format!("HTTP/1.0 {} {reason}\r\n", status.as_str()).as_bytes());
-    write_header(&CONTENT_LENGTH, body.len().to_string(), out);
+    // Whoever reads them looks for neither body nor length (RFC 9110, section 8.6).
+    let is_head =
+        status.is_informational() || [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&status);
+    if !is_head {
+        write_header(&CONTENT_LENGTH, body.len().to_string(), out);
+    }
     write_header(&CONNECTION, "close", out);
     for (name, value) in response.headers() {
         if ![CONTENT_LENGTH, CONNECTION, TRANSFER_ENCODING].contains(name) {
@@ -239,7 +244,7 @@ pub fn write_response(response: &Response<impl AsRef<[u8]>>, head_only: bool, ou
         }
     }
     out.extend_from_slice(b"\r\n");
-    if !head_only {
+    if !head_only && !is_head {
         out.extend_from_slice(body);
     }
 }

@@ -2,6 +2,7 @@
 
 use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use http::request::Parts;
+use http::uri::Authority;
 use http::{HeaderMap, HeaderValue, Method, Request, Uri, Version};
 
 use super::head::MAX_HEADERS;
@@ -99,15 +100,15 @@ pub fn check_request_bytes(bytes: &[u8]) -> Result<(), Refusal> {
 /// that the server offers; the client's order of preference decides among them.
 ///
 /// The limits in the result are the client's; the server's own go out with
-/// [`write_acceptance`](super::write_acceptance). Between the two is the place for an accept hook.
+/// [`write_acceptance`](super::write_acceptance). Between the two is the place to decide who may enter.
 ///
 /// # Errors
 ///
 /// In this order: 405 for a method other than CONNECT, whatever the path; 400 for a CONNECT with
 /// `Content-Length` or `Transfer-Encoding`; 404 for a path other than `path` (a query is not part of
-/// it), and for a target that names a host: nothing is ever dialled for a client; 505 for another `Rpc-Version`; 400 for `Rpc-Max-Frame` outside 65,536 to 4,294,967,295 or
-/// `Rpc-Max-Calls` outside 1 to 65,536, and for headers that contradict themselves; 415 when no
-/// format fits.
+/// it), and for a target that names a host: nothing is ever dialled for a client; 505 for another
+/// `Rpc-Version`; 400 for `Rpc-Max-Frame` outside 65,536 to 4,294,967,295 or `Rpc-Max-Calls` outside 1 to
+/// 65,536, and for headers that contradict themselves; 415 when no format fits.
 pub fn negotiate(request: &Parts, path: &str, formats: &[Format]) -> Result<Terms, Refusal> {
     if request.method != Method::CONNECT {
         return Err(Refusal::must_connect());
@@ -140,8 +141,9 @@ fn choose(headers: &HeaderMap, formats: &[Format]) -> Option<Format> {
 }
 
 fn wrong_path(asked: &Uri, path: &str) -> Refusal {
-    // Its query may hold a secret.
-    let asked = asked.authority().map_or(asked.path(), |authority| authority.as_str());
+    // A query, or what stands before a host, may hold a secret.
+    let host = |authority: &Authority| authority.as_str().rsplit('@').next().unwrap_or_default().to_owned();
+    let asked = asked.authority().map_or_else(|| asked.path().to_owned(), host);
     Refusal::not_found(format!("no RPC at \"{}\", only at {path}", escaped(asked.as_bytes())))
 }
 

@@ -1,6 +1,5 @@
 //! The client's process: warms up, says `measuring`, measures, prints one line of JSON.
 
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
@@ -17,13 +16,7 @@ const WARM_UP: Duration = Duration::from_millis(500);
 /// What a run may take beyond its time; then it is stuck, and ends.
 const SPARE: Duration = Duration::from_secs(20);
 
-pub(crate) fn run(
-    subject: Subject,
-    address: SocketAddr,
-    case: Case,
-    seconds: f64,
-    runtime: Flavour,
-) -> Result<()> {
+pub(crate) fn run(subject: Subject, told: String, case: Case, seconds: f64, runtime: Flavour) -> Result<()> {
     let span = Duration::try_from_secs_f64(seconds)?;
     std::thread::spawn(move || {
         std::thread::sleep(WARM_UP + span + SPARE);
@@ -31,15 +24,15 @@ pub(crate) fn run(
         std::process::exit(3);
     });
     let measured = runtime.build()?.block_on(async move {
-        tokio::spawn(async move { measure(subject, address, case, span).await }).await?
+        tokio::spawn(async move { measure(subject, &told, case, span).await }).await?
     });
     println!("{}", serde_json::to_string(&measured?)?);
     Ok(())
 }
 
-async fn measure(subject: Subject, address: SocketAddr, case: Case, span: Duration) -> Result<Sample> {
+async fn measure(subject: Subject, told: &str, case: Case, span: Duration) -> Result<Sample> {
     let mut meter = Meter::new()?;
-    let mut tasks = subject.drive(address, case.load(), &mut meter).await?;
+    let mut tasks = subject.drive(told, case.load(), &mut meter).await?;
     sleep(WARM_UP).await;
     println!("measuring");
     meter.forget_latencies();

@@ -22,7 +22,7 @@ compare [--rounds N] [--seconds N] [--case NAME].. [--subject NAME].. [--json FI
 compare serve SUBJECT [--listen ADDRESS] [--runtime current|multi]
 compare drive SUBJECT ADDRESS --case NAME [--seconds N] [--runtime current|multi]
 
-cases: one c64 c256 8x32 1mib; subjects: floor ours";
+cases: one c64 c256 8x32 1mib; subjects: floor ours unix, with the feature `tls` also tls";
 
 /// The flavour of tokio's runtime.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,7 +103,7 @@ fn main() -> Result<()> {
         (["serve", subject], _) => serve::run(subject.parse()?, &listen, runtime.unwrap_or(Flavour::Current)),
         (["drive", subject, address], [case]) => {
             let runtime = runtime.unwrap_or(Flavour::Current);
-            drive::run(subject.parse()?, address.parse()?, *case, plan.seconds, runtime)
+            drive::run(subject.parse()?, (*address).to_owned(), *case, plan.seconds, runtime)
         }
         _ => bail!("{USAGE}"),
     }

@@ -39,7 +39,7 @@ impl Default for Plan {
             rounds: 5,
             seconds: 2.0,
             cases: Case::ALL.to_vec(),
-            subjects: Subject::ALL.to_vec(),
+            subjects: Subject::USUAL.to_vec(),
             json: None,
             pin: true,
             runtime: Flavour::Current,
@@ -125,9 +125,9 @@ fn measure(plan: &Plan, round: usize, case: Case, subject: Subject, tracer: Opti
     let seconds = plan.seconds.to_string();
     let cpu = |cpu| plan.pin.then_some(cpu);
     let mut server = Process::start(&["serve", name, "--runtime", runtime], cpu(0), tracer)?;
-    let address = server.line()?;
+    let told = server.line()?;
     let arguments =
-        ["drive", name, &address, "--case", case.name(), "--seconds", &seconds, "--runtime", runtime];
+        ["drive", name, &told, "--case", case.name(), "--seconds", &seconds, "--runtime", runtime];
     let mut client = Process::start(&arguments, cpu(1), tracer)?;
     ensure!(client.line()? == "measuring", "the client does not measure");
     let mut server_cpu = || -> Result<Cpu> { Ok(serde_json::from_str(&server.ask("cpu")?)?) };
@@ -140,6 +140,9 @@ fn measure(plan: &Plan, round: usize, case: Case, subject: Subject, tracer: Opti
     let per_call = |count: u64| count as f64 / sample.all_calls as f64;
     let client_calls = client.end()?;
     let counts = server.end()?.zip(client_calls);
+    if let Some(file) = told.strip_prefix("unix:") {
+        std::fs::remove_file(file)?;
+    }
     Ok(Run {
         round,
         case: case.name(),

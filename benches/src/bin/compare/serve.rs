@@ -5,8 +5,7 @@ use std::io::BufRead;
 
 use anyhow::Result;
 use benches::measure::Cpu;
-use benches::subject::Subject;
-use tokio::net::TcpListener;
+use benches::subject::{Serving, Subject};
 
 use crate::Flavour;
 
@@ -22,9 +21,9 @@ pub(crate) fn run(subject: Subject, listen: &str, runtime: Flavour) -> Result<()
         std::process::exit(0);
     });
     runtime.build()?.block_on(async {
-        let listener = TcpListener::bind(listen).await?;
-        println!("{}", listener.local_addr()?);
+        let Serving { told, serve } = subject.listen(listen).await?;
+        println!("{told}");
         // Spawned, because the future given to block_on is woken in another way than tasks are.
-        tokio::spawn(subject.serve(listener)).await?
+        tokio::spawn(serve).await?
     })
 }

@@ -121,6 +121,16 @@ fn a_page_is_written_with_its_own_type_and_body() {
 }
 
 #[test]
+fn an_answer_whose_status_has_no_body_has_neither_body_nor_length() {
+    for (status, line) in [(204, "204 No Content"), (304, "304 Not Modified"), (102, "102 Processing")] {
+        let response = Response::builder().status(status).body("ignored").unwrap();
+        let mut out = Vec::new();
+        write_response(&response, false, &mut out);
+        assert_eq!(out, format!("HTTP/1.0 {line}\r\nConnection: close\r\n\r\n").as_bytes());
+    }
+}
+
+#[test]
 fn a_refusal_displays_its_status_and_message_and_is_small() {
     assert_eq!(Refusal::forbidden("not you").to_string(), "403 Forbidden: not you");
     assert_eq!(size_of::<Refusal>(), size_of::<usize>());

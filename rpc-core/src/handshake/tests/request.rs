@@ -158,6 +158,24 @@ fn another_path_is_refused_with_404_that_names_both() {
     assert!(decide(long.as_bytes()).unwrap_err().message().len() < 300);
 }
 
+/// Those are for proxies, and a server that dialled for its clients would be an open one.
+#[test]
+fn a_target_with_an_authority_is_refused_with_404_whatever_its_path() {
+    for (target, shown) in [
+        ("example.com:443", "example.com:443"),
+        ("127.0.0.1:80", "127.0.0.1:80"),
+        ("[::1]:80", "[::1]:80"),
+        ("http://example.com/_rpc_", "example.com"),
+        ("https://user:secret@example.com:8443/_rpc_?token=x", "example.com:8443"),
+    ] {
+        let text = format!("no RPC at \"{shown}\", only at /_rpc_");
+        assert_eq!(refusal_of(format!("CONNECT {target} HTTP/1.1\r\n\r\n").as_bytes()), (404, text));
+    }
+    // No authority, and no path of ours either.
+    let text = "no RPC at \"//example.com/_rpc_\", only at /_rpc_".to_owned();
+    assert_eq!(refusal_of(b"CONNECT //example.com/_rpc_ HTTP/1.1\r\n\r\n"), (404, text));
+}
+
 #[test]
 fn a_connect_with_a_body_is_refused_with_400() {
     assert_eq!(refused("Content-Length: 0\r\n"), (400, "CONNECT with Content-Length".to_owned()));
