@@ -179,6 +179,10 @@ async fn a_call_in_the_moment_of_the_end_moves_to_a_new_connection_and_runs_once
     // Timers count in whole milliseconds: before, with and after the end.
     race(&client, 3000, |number| (48 + number as u32 % 5) * MS).await;
     assert_eq!(ran.load(Ordering::Relaxed), 3000);
+    for number in 0..300 {
+        sleep((48 + number % 5) * MS).await;
+        within(client.ping()).await.unwrap();
+    }
     drop(client);
     eventually("nothing is left", || server.connections() == 0).await;
 }
