@@ -85,7 +85,7 @@ fn main() -> ExitCode {
     };
     match run(&command, args) {
         Ok(Verdict::Skipped(why)) => {
-            println!("{command}: SKIPPED, nothing was tried: {why}");
+            println!("{command}: SKIPPED, {why}");
             ExitCode::from(SKIPPED)
         }
         Ok(Verdict::Seen(misses)) if misses.is_empty() => ExitCode::SUCCESS,

@@ -7,7 +7,7 @@ use std::time::Duration;
 pub(crate) enum Verdict {
     /// It was tried, and these are the misses.
     Seen(Misses),
-    /// It could not be tried here.
+    /// It could not be tried here, or not all of it.
     Skipped(String),
 }
 
@@ -35,6 +35,14 @@ impl Misses {
             if self.told.len() < TOLD {
                 self.told.push(miss());
             }
+        }
+    }
+
+    /// The verdict of a command that could not try everything.
+    pub(crate) fn but_not_all(self, why: String) -> Verdict {
+        match self.is_empty() {
+            true => Verdict::Skipped(format!("but only in part: {why}")),
+            false => Verdict::Seen(self),
         }
     }
 
