@@ -10,9 +10,12 @@ mod kill;
 mod namespaces;
 mod partition;
 mod process;
+mod raw;
 mod rolling;
 mod server;
 mod stop;
+mod stories;
+mod timeouts;
 mod verdict;
 
 use std::future::Future;
@@ -46,6 +49,12 @@ Starts servers as processes of their own, does them harm, and says what their cl
   handshakes TLS handshakes that do not go on, and what they are to a client that connects meanwhile
     --stalled N   [default: 1000]
     --trials N    connects that are measured [default: 5]
+
+  stories    time runs out: the server's host dies, the client gives up first, or both; the second half
+             needs root and `ip`
+    --trials N    of each [default: 5]
+  timeouts   every timeout of docs/timeouts.md fires when it was set to; the last rows need root and `ip`
+    --trials N    of each [default: 5]
 
 Exits with 0 when all was as it has to be, 1 when it was not, 2 when asked wrongly, 77 when it could not be tried.
 ";
@@ -82,7 +91,7 @@ fn main() -> ExitCode {
     };
     match run(&command, args) {
         Ok(Verdict::Skipped(why)) => {
-            println!("{command}: SKIPPED, nothing was tried: {why}");
+            println!("{command}: SKIPPED, {why}");
             ExitCode::from(SKIPPED)
         }
         Ok(Verdict::Seen(misses)) if misses.is_empty() => ExitCode::SUCCESS,
@@ -123,6 +132,8 @@ fn run(command: &str, args: Args) -> anyhow::Result<Verdict> {
                 let (calls, restarts) = (args.calls.unwrap_or(1_000_000), args.restarts.unwrap_or(20));
                 guarded(rolling::rolling(calls, restarts)).await
             }
+            "stories" => guarded(stories::stories(args.trials.unwrap_or(5))).await,
+            "timeouts" => guarded(timeouts::timeouts(args.trials.unwrap_or(5))).await,
             other => bail!("unknown command {other}"),
         }
     })

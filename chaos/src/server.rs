@@ -55,22 +55,14 @@ pub(crate) async fn serve(listen: SocketAddr, journal: Option<&Path>, identity: 
 }
 
 fn services(journal: Option<Arc<Journal>>) -> Builder {
-    let entered = Arc::new(watch::Sender::new(0_u64));
-    let seen = entered.clone();
+    let (entered, left) = (Count::default(), Count::default());
+    let (held, dropped) = (entered.clone(), left.clone());
     let hold = move |_: Context, _: u64| {
-        let entered = entered.clone();
+        let (entered, leaving) = (entered.clone(), Leaving(left.clone()));
         async move {
-            entered.send_modify(|count| *count += 1);
+            let _leaving = leaving;
+            entered.add(1);
             pending::<Result<u64, Status>>().await
-        }
-    };
-    // Waits until so many more are held.
-    let held = move |_: Context, more: u64| {
-        let (seen, mut count) = (seen.clone(), seen.subscribe());
-        async move {
-            count.wait_for(|count| *count >= more).await?;
-            seen.send_modify(|count| *count -= more);
-            Ok::<_, Status>(more)
         }
     };
     let append = move |_: Context, number: u64| {
@@ -87,8 +79,36 @@ fn services(journal: Option<Arc<Journal>>) -> Builder {
     Server::builder()
         .register_fn("Chaos.Echo", |_: Context, number: u64| async move { Ok::<_, Status>(number) })
         .register_fn("Chaos.Hold", hold)
-        .register_fn("Chaos.Held", held)
+        // Until so many more are held.
+        .register_fn("Chaos.Held", move |_: Context, more: u64| held.clone().take(more))
+        // Until so many more were given up.
+        .register_fn("Chaos.Dropped", move |_: Context, more: u64| dropped.clone().take(more))
         .register_fn("Chaos.Append", append)
+}
+
+/// What has happened and was not waited for.
+#[derive(Clone, Default)]
+struct Count(Arc<watch::Sender<u64>>);
+
+impl Count {
+    fn add(&self, more: u64) {
+        self.0.send_modify(|count| *count += more);
+    }
+
+    async fn take(self, more: u64) -> Result<u64, Status> {
+        self.0.subscribe().wait_for(|count| *count >= more).await?;
+        self.0.send_modify(|count| *count -= more);
+        Ok(more)
+    }
+}
+
+/// Counts handlers that are dropped.
+struct Leaving(Count);
+
+impl Drop for Leaving {
+    fn drop(&mut self) {
+        self.0.add(1);
+    }
 }
 
 fn say(line: &str) -> Result<()> {

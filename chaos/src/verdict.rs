@@ -7,7 +7,7 @@ use std::time::Duration;
 pub(crate) enum Verdict {
     /// It was tried, and these are the misses.
     Seen(Misses),
-    /// It could not be tried here.
+    /// It could not be tried here, or not all of it.
     Skipped(String),
 }
 
@@ -38,6 +38,14 @@ impl Misses {
         }
     }
 
+    /// The verdict of a command that could not try everything.
+    pub(crate) fn but_not_all(self, why: String) -> Verdict {
+        match self.is_empty() {
+            true => Verdict::Skipped(format!("but only in part: {why}")),
+            false => Verdict::Seen(self),
+        }
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.count == 0
     }
@@ -57,6 +65,10 @@ pub(crate) struct Times(Vec<Duration>);
 impl Times {
     pub(crate) fn push(&mut self, took: Duration) {
         self.0.push(took);
+    }
+
+    pub(crate) fn most(&self) -> Duration {
+        self.0.iter().max().copied().unwrap_or_default()
     }
 
     pub(crate) fn len(&self) -> usize {

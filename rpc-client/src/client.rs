@@ -22,7 +22,8 @@ use crate::state::{ConnectionState, StateWatch};
 /// A connection to a server, shared by all its clones.
 ///
 /// It survives the loss of the connection: the client dials again, at once and then after waits
-/// that grow ([`Builder::backoff`]), and resolves the name each time. Calls that have certainly not
+/// that grow ([`Builder::backoff`]), and resolves the name each time. One that the server closed because
+/// nobody used it is made again at the next call. Calls that have certainly not
 /// run move to the new connection; one that may have run fails, unless its method is declared
 /// idempotent. [`Builder::reconnect`] turns that off.
 ///

@@ -41,6 +41,8 @@ pub(crate) type Dial = Pin<Box<dyn Future<Output = Result<Arc<Link>, ConnectErro
 pub(crate) enum Phase {
     /// Nobody has called yet.
     Idle,
+    /// The server has closed a connection that nobody used. The next call dials.
+    Unused,
     Connecting,
     Ready(Arc<Link>),
     /// Tried again after a while, if it is tried again.
@@ -152,7 +154,8 @@ impl Endpoint {
                 let ended = io::Error::other("the runtime has ended");
                 Some(Err(NotConnected::Failed(Arc::new(ConnectError::dial(&self.peer, ended)))))
             }
-            Phase::Idle => {
+            // Also one that was made for this call, if nobody used it before it was seen.
+            Phase::Idle | Phase::Unused => {
                 *begun = self.begin();
                 None
             }
@@ -163,7 +166,7 @@ impl Endpoint {
     /// Begins to connect, unless somebody has; whether it was this one.
     fn begin(self: &Arc<Self>) -> bool {
         let first = self.phase.send_if_modified(|phase| {
-            let rests = matches!(phase, Phase::Idle | Phase::Failed(_));
+            let rests = matches!(phase, Phase::Idle | Phase::Unused | Phase::Failed(_));
             if rests {
                 *phase = Phase::Connecting;
             }
@@ -211,6 +214,11 @@ impl Endpoint {
             true => _ = self.enter(Phase::Idle),
             false => self.tell(),
         }
+    }
+
+    /// Nobody used the connection and it was closed for that: whoever calls next dials again.
+    pub(crate) fn unused(&self) {
+        self.enter(Phase::Unused);
     }
 
     /// Tells those who watch that the connection is lost, where none follows.

@@ -34,16 +34,26 @@ pub(crate) async fn ping(endpoint: &Arc<Endpoint>) -> Result<Duration, Error> {
         Lost::Closed => Error::Shutdown { call: call(), executed: Executed::No },
         source => Error::ConnectionLost { call: call(), executed: Executed::No, source },
     };
-    let link = match endpoint.connected().await {
-        Ok(link) => link,
-        Err(NotConnected::Closed) => return Err(lost(Lost::Closed)),
-        Err(NotConnected::Failed(source)) => return Err(Error::Connect { call: call(), source }),
-    };
+    loop {
+        let link = match endpoint.connected().await {
+            Ok(link) => link,
+            Err(NotConnected::Closed) => return Err(lost(Lost::Closed)),
+            Err(NotConnected::Failed(source)) => return Err(Error::Connect { call: call(), source }),
+        };
+        match ask(&link).await {
+            // The server ended it in the same moment, because nobody had called.
+            Err(Lost::GoingAway(_)) if link.shared.was_unused() && endpoint.reconnects() => {}
+            asked => return asked.map_err(lost),
+        }
+    }
+}
+
+async fn ask(link: &Link) -> Result<Duration, Lost> {
     loop {
         let began = now();
-        if let Some(number) = link.shared.ping(began).map_err(lost)? {
-            let asked = Asked { link: &link, number };
-            poll_fn(|cx| asked.link.shared.poll_pong(number, cx.waker())).await.map_err(lost)?;
+        if let Some(number) = link.shared.ping(began)? {
+            let asked = Asked { link, number };
+            poll_fn(|cx| asked.link.shared.poll_pong(number, cx.waker())).await?;
             return Ok(now() - began);
         }
         sleep(PAUSE).await;

@@ -143,6 +143,10 @@ async fn dial_and_dial_again(endpoint: Weak<Endpoint>, mut link: Option<Arc<Link
                     endpoint.tell();
                     return Some(());
                 }
+                if shared.was_unused() {
+                    endpoint.unused();
+                    return Some(());
+                }
                 // What lasts no longer than the shortest wait, twice, is no better than a dial that fails.
                 // The next wait is no measure: after an outage, a connection of many seconds would be none.
                 if now() - since > backoff.shortest() {

@@ -12,7 +12,8 @@ use crate::endpoint::Phase;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum ConnectionState {
-    /// Nobody has called yet, and the client was told to connect at the first call.
+    /// Nobody has called yet, and the client was told to connect at the first call; or nobody has called
+    /// for so long that the server has closed the connection. The next call connects.
     Idle,
     /// An attempt to connect is under way; calls wait for its end.
     Connecting,
@@ -30,9 +31,10 @@ pub enum ConnectionState {
 impl ConnectionState {
     pub(crate) fn of(phase: &Phase, reconnects: bool) -> Self {
         match phase {
-            Phase::Idle => ConnectionState::Idle,
+            Phase::Idle | Phase::Unused => ConnectionState::Idle,
             Phase::Connecting => ConnectionState::Connecting,
             Phase::Ready(link) if link.shared.is_over() => match reconnects {
+                true if link.shared.was_unused() => ConnectionState::Idle,
                 true => ConnectionState::Connecting,
                 false => ConnectionState::Closed,
             },

@@ -121,7 +121,8 @@ impl Context {
         self.call.id
     }
 
-    /// When the caller stops waiting, on this machine's clock.
+    /// When the call is given up, on this machine's clock: its caller stops waiting then, or the server
+    /// gives a call no longer.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         self.call.deadline

@@ -40,6 +40,8 @@ pub struct Input {
     tail: Vec<u8>,
     pos: usize,
     limit: u32,
+    /// Numbers the frames that are kept here, one after the other.
+    kept: u64,
 }
 
 enum Place {
@@ -52,7 +54,7 @@ impl Input {
     /// Takes frames of up to `limit` bytes behind their length field.
     #[must_use]
     pub const fn new(limit: u32) -> Self {
-        Self { tail: Vec::new(), pos: 0, limit }
+        Self { tail: Vec::new(), pos: 0, limit, kept: 0 }
     }
 
     /// The next whole frame of what was kept and of `chunk` from `at` on; moves `at`.
@@ -100,6 +102,7 @@ impl Input {
             }
         }
         self.tail.extend_from_slice(rest);
+        self.kept = self.kept.wrapping_add(1);
         *at = chunk.len();
         Ok(None)
     }
@@ -128,6 +131,7 @@ impl Input {
             }
             let Some(prefix) = held.first_chunk::<PREFIX_LEN>() else { continue };
             let header = Header::parse(prefix)?;
+            self.kept = self.kept.wrapping_add(1);
             if total >= LARGE_BODY && self.pos == 0 && self.tail.len() == total {
                 let bytes = Bytes::from(std::mem::take(&mut self.tail));
                 return Ok(Some((header, Place::Own(bytes.slice(PREFIX_LEN..)))));
@@ -165,6 +169,13 @@ impl Input {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.pos == self.tail.len()
+    }
+
+    /// A number for the frame that is unfinished, while [`next`](Self::next) has no more whole ones: the
+    /// same until it has come whole, and another for the one after it. `None` between two frames.
+    #[must_use]
+    pub fn unfinished(&self) -> Option<u64> {
+        (!self.is_empty()).then_some(self.kept)
     }
 
     /// Lets go of memory beyond `keep` bytes while nothing is held.
@@ -278,6 +289,25 @@ mod tests {
             input.direct().unwrap();
             assert!(input.capacity() <= 2 * 20_000 + GROWTH + LAST, "{} for {body}", input.capacity());
         }
+    }
+
+    #[test]
+    fn an_unfinished_frame_has_a_number_until_it_is_whole() {
+        let (bytes, mut input) = (stream(&[vec![1], vec![2], vec![3]]), Input::new(1 << 20));
+        let frame = bytes.len() / 3;
+        let mut feed = |from, to| {
+            let mut at = 0;
+            while input.next(&bytes[from..to], &mut at).unwrap().is_some() {}
+            input.unfinished()
+        };
+        assert_eq!(feed(0, 0), None);
+        let first = feed(0, 1);
+        assert!(first.is_some() && feed(1, frame - 1) == first);
+        let second = feed(frame - 1, frame + 5);
+        assert!(second.is_some() && second != first);
+        let third = feed(frame + 5, 3 * frame - 1);
+        assert!(third.is_some() && third != second);
+        assert_eq!(feed(3 * frame - 1, 3 * frame), None);
     }
 
     #[test]

@@ -175,6 +175,8 @@ pub enum GoAwayReason {
     CalmDown,
     /// The connection has lasted as long as a connection may; another one can be made at once.
     ConnectionAge,
+    /// Nobody has used the connection for long; another one can be made when it is needed.
+    Idle,
     /// A reason that this version does not know.
     Other(u8),
 }
@@ -187,6 +189,7 @@ impl GoAwayReason {
             2 => GoAwayReason::FrameTooLarge,
             3 => GoAwayReason::CalmDown,
             4 => GoAwayReason::ConnectionAge,
+            5 => GoAwayReason::Idle,
             other => GoAwayReason::Other(other),
         }
     }
@@ -198,6 +201,7 @@ impl GoAwayReason {
             GoAwayReason::FrameTooLarge => 2,
             GoAwayReason::CalmDown => 3,
             GoAwayReason::ConnectionAge => 4,
+            GoAwayReason::Idle => 5,
             GoAwayReason::Other(other) => other,
         }
     }

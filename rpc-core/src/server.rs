@@ -94,6 +94,12 @@ impl Calls {
         self.in_flight
     }
 
+    /// The last request that came, whatever became of it.
+    #[must_use]
+    pub fn last(&self) -> CallId {
+        self.last
+    }
+
     /// Takes a frame from the client. `now` may be as old as the batch that the frame came in.
     ///
     /// # Errors

@@ -16,17 +16,33 @@ const MAX_UNSENT: u32 = 1024 * 1024;
 /// The times that the kernel takes; it refuses others, and no connection would be made.
 const MIN_KEEPALIVE: Duration = Duration::from_secs(1);
 const MAX_KEEPALIVE: Duration = Duration::from_secs(32_767);
+
+/// The same for how many probes.
+const MIN_PROBES: u32 = 1;
+const MAX_PROBES: u32 = 127;
+
 #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
 const LONGEST_UNACKNOWLEDGED: Duration = Duration::from_millis(i32::MAX as u64);
 
 /// What is set on TCP sockets; `TCP_NODELAY` always is, and on Linux that the kernel holds no more than
 /// 1 MiB unsent (`TCP_NOTSENT_LOWAT`).
+///
+/// A peer whose host is gone leaves every probe unanswered. The kernel gives the connection up after
+/// `keepalive` and then `keepalive_probes` times `keepalive_interval`; but where `user_timeout` is set, it decides
+/// instead, at the first probe that is due after it: by default after a minute and not after five.
+/// Silence is found sooner by the Pings of both sides, `ping_interval` and `ping_timeout`.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct TcpOptions {
-    /// How long a connection is idle before the kernel probes it, and between its probes.
+    /// How long a connection is idle before the kernel probes it (Go: `KeepAliveConfig.Idle`).
     /// Default 30 s, from 1 s to 32,767 s; `None` switches probing off.
     pub keepalive: Option<Duration>,
+    /// The time between two probes, whole seconds in the same range (Go: `KeepAliveConfig.Interval`). Default,
+    /// and `None`: as `keepalive`.
+    pub keepalive_interval: Option<Duration>,
+    /// So many probes in a row may stay without an answer (Go: `KeepAliveConfig.Count`), from 1 to 127. Default,
+    /// and `None`: what the kernel is set to, 9 mostly.
+    pub keepalive_probes: Option<u32>,
     /// How long sent bytes may stay unacknowledged before the kernel gives the connection up
     /// (Linux only). Default 40 s; `None` leaves it to the kernel, which takes about 15 minutes.
     pub user_timeout: Option<Duration>,
@@ -34,7 +50,12 @@ pub struct TcpOptions {
 
 impl Default for TcpOptions {
     fn default() -> Self {
-        Self { keepalive: Some(Duration::from_secs(30)), user_timeout: Some(Duration::from_secs(40)) }
+        Self {
+            keepalive: Some(Duration::from_secs(30)),
+            keepalive_interval: None,
+            keepalive_probes: None,
+            user_timeout: Some(Duration::from_secs(40)),
+        }
     }
 }
 
@@ -51,7 +72,13 @@ impl TcpOptions {
         if let Some(period) = self.keepalive {
             // The kernel refuses others, and what is set after it would not be set.
             let period = period.clamp(MIN_KEEPALIVE, MAX_KEEPALIVE);
-            socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(period).with_interval(period))?;
+            let interval = self.keepalive_interval.unwrap_or(period).clamp(MIN_KEEPALIVE, MAX_KEEPALIVE);
+            let keepalive = TcpKeepalive::new().with_time(period).with_interval(interval);
+            let keepalive = match self.keepalive_probes {
+                Some(probes) => keepalive.with_retries(probes.clamp(MIN_PROBES, MAX_PROBES)),
+                None => keepalive,
+            };
+            socket.set_tcp_keepalive(&keepalive)?;
         }
         #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
         socket.set_tcp_user_timeout(self.user_timeout.map(|time| time.min(LONGEST_UNACKNOWLEDGED)))?;
@@ -82,6 +109,8 @@ mod tests {
         let probes = socket.keepalive().unwrap();
         let set = TcpOptions {
             keepalive: probes.then(|| socket.tcp_keepalive_time().unwrap()),
+            keepalive_interval: probes.then(|| socket.tcp_keepalive_interval().unwrap()),
+            keepalive_probes: probes.then(|| socket.tcp_keepalive_retries().unwrap()),
             user_timeout: socket.tcp_user_timeout().unwrap(),
         };
         (set, stream.nodelay().unwrap())
@@ -92,6 +121,26 @@ mod tests {
         let (set, nodelay) = set_on_a_socket(TcpOptions::default()).await;
         let seconds = |seconds| Some(Duration::from_secs(seconds));
         assert_eq!((set.keepalive, set.user_timeout, nodelay), (seconds(30), seconds(40), true));
+        let kernel = std::fs::read_to_string("/proc/sys/net/ipv4/tcp_keepalive_probes").unwrap();
+        let probes = Some(kernel.trim().parse().unwrap());
+        assert_eq!((set.keepalive_interval, set.keepalive_probes), (seconds(30), probes));
+    }
+
+    #[tokio::test]
+    async fn interval_and_number_of_probes_are_set_as_far_as_the_kernel_takes_them() {
+        for (interval, probes, seconds, taken) in
+            [(5, 3, 5, 3), (0, 0, 1, 1), (1, 1, 1, 1), (1_000_000, 1_000_000, 32_767, 127)]
+        {
+            let options = TcpOptions {
+                keepalive_interval: Some(Duration::from_secs(interval)),
+                keepalive_probes: Some(probes),
+                ..TcpOptions::default()
+            };
+            let (set, _) = set_on_a_socket(options).await;
+            let interval = Some(Duration::from_secs(seconds));
+            assert_eq!((set.keepalive_interval, set.keepalive_probes), (interval, Some(taken)));
+            assert_eq!(set.keepalive, TcpOptions::default().keepalive);
+        }
     }
 
     #[tokio::test]
@@ -100,15 +149,19 @@ mod tests {
         for (asked, seconds) in
             [(Duration::ZERO, 1), (Duration::from_millis(1500), 1), (Duration::MAX, 32_767)]
         {
-            let (set, _) = set_on_a_socket(TcpOptions { keepalive: Some(asked), user_timeout }).await;
+            let options = TcpOptions { keepalive: Some(asked), user_timeout, ..TcpOptions::default() };
+            let (set, _) = set_on_a_socket(options).await;
             let period = Some(Duration::from_secs(seconds));
             assert_eq!((set.keepalive, set.user_timeout), (period, user_timeout), "{asked:?}");
+            assert_eq!(set.keepalive_interval, period, "{asked:?}");
         }
     }
 
     #[tokio::test]
     async fn sockets_are_left_to_the_kernel_when_that_is_wished() {
-        let (set, nodelay) = set_on_a_socket(TcpOptions { keepalive: None, user_timeout: None }).await;
+        let (set, nodelay) =
+            set_on_a_socket(TcpOptions { keepalive: None, user_timeout: None, ..TcpOptions::default() })
+                .await;
         assert_eq!((set.keepalive, set.user_timeout, nodelay), (None, None, true));
     }
 
@@ -119,7 +172,8 @@ mod tests {
             (Duration::from_millis(1), seconds(1), Duration::from_millis(1)),
             (Duration::MAX, seconds(32_767), Duration::from_millis(i32::MAX as u64)),
         ] {
-            let options = TcpOptions { keepalive: Some(time), user_timeout: Some(time) };
+            let options =
+                TcpOptions { keepalive: Some(time), user_timeout: Some(time), ..TcpOptions::default() };
             let (set, _) = set_on_a_socket(options).await;
             assert_eq!((set.keepalive, set.user_timeout), (Some(keepalive), Some(user_timeout)));
         }

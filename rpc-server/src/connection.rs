@@ -5,7 +5,7 @@ use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rpc_core::input::Input;
 use rpc_core::message::GoAwayReason;
@@ -55,6 +55,8 @@ enum Turn {
     /// In good order.
     Over,
     Broken(ProtocolError),
+    /// A frame did not arrive whole within this time.
+    Late(Duration),
     Failed(ConnectionError),
 }
 
@@ -107,14 +109,24 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
                 }
                 Turn::Broken(error) => {
                     tracing::debug!(%error, "client broke the protocol");
-                    self.session.abandon();
-                    self.session.blame(&error);
-                    linger(&mut self.io, &mut self.session.out, server.config.write_timeout).await;
+                    self.send_away((&error).into(), error.to_string()).await;
                     return Err(ConnectionError::Protocol(error));
+                }
+                Turn::Late(after) => {
+                    let error = ConnectionError::FrameTimeout { after };
+                    self.send_away(GoAwayReason::Protocol, error.to_string()).await;
+                    return Err(error);
                 }
                 Turn::Failed(error) => return Err(error),
             }
         }
+    }
+
+    /// The client is at fault: drops its handlers and tells it why.
+    async fn send_away(&mut self, reason: GoAwayReason, message: String) {
+        self.session.abandon();
+        self.session.blame(reason, message);
+        linger(&mut self.io, &mut self.session.out, self.server.config.write_timeout).await;
     }
 
     fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Turn> {
@@ -197,15 +209,16 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
             session.end_batch(batch);
             Ok((weight.max(count), more))
         };
+        let mut batch = None;
         let taken = if self.kept {
-            take(input, &[], now())
+            take(input, &[], *batch.insert(now()))
         } else if !self.reading {
             return Poll::Pending;
         } else {
             let take = |input: &mut Input, chunk: &[u8]| {
-                let batch = now();
-                timeouts.heard(batch);
-                take(input, chunk, batch)
+                let now = *batch.insert(now());
+                timeouts.heard(now);
+                take(input, chunk, now)
             };
             match ready!(rpc_io::poll_receive(io, cx, input, take)) {
                 Ok(Some(taken)) => taken,
@@ -220,6 +233,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
         Poll::Ready(match taken {
             Ok((weight, more)) => {
                 self.kept = more;
+                let frame = self.input.unfinished().filter(|_| !more);
+                self.timeouts.arriving(frame, || batch.unwrap_or_else(now));
                 Ok(weight)
             }
             Err(error) => Err(Turn::Broken(error)),
@@ -245,12 +260,21 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
     }
 
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<Turn> {
-        let Self { server, session, timeouts, .. } = self;
+        let Self { server, session, timeouts, input, .. } = self;
+        let reads = self.reading && !self.kept && session.out.len() < server.config.output_mark;
+        timeouts.arriving(input.unfinished().filter(|_| reads), now);
+        timeouts.used(&server.config, session.is_quiet() && !session.is_draining(), session.last_call());
         loop {
             let due = timeouts.poll(&server.config, session.out.len(), session.next_deadline(), cx);
             match ready!(due) {
                 // What they gave up is answered in the next turn, which its waker brings about.
                 Due::Deadlines(now) => session.expire(now),
+                Due::Idle(time) => {
+                    let text = format!("the connection was not used for {time:?}");
+                    session.drain(GoAwayReason::Idle, &text);
+                    return Poll::Ready(Turn::Yield);
+                }
+                Due::Late(after) => return Poll::Ready(Turn::Late(after)),
                 Due::Phase => return Poll::Ready(Turn::Yield),
                 Due::Ping => {
                     // To a client that has closed its side, what waits already asks as much.

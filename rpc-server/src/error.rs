@@ -97,6 +97,12 @@ pub enum ConnectionError {
         /// How long it was waited for; see [`ping_timeout`](crate::Builder::ping_timeout).
         after: Duration,
     },
+    /// A frame had begun to arrive, and was not there whole in time; the client was told so.
+    #[error("a frame did not arrive whole within {after:?}")]
+    FrameTimeout {
+        /// How long it was waited for; see [`frame_timeout`](crate::Builder::frame_timeout).
+        after: Duration,
+    },
     /// A route had taken the connection over, and panicked.
     #[error("the route that had taken the connection over panicked")]
     Panicked,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context as TaskContext, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -71,6 +71,11 @@ impl Session {
     /// Whether nothing is owed to the client.
     pub(crate) fn is_quiet(&self) -> bool {
         self.calls.in_flight() == 0 && self.out.is_empty()
+    }
+
+    /// The last call that came.
+    pub(crate) fn last_call(&self) -> CallId {
+        self.calls.last()
     }
 
     /// When [`expire`](Self::expire) is due.
@@ -150,6 +155,10 @@ impl Session {
         }
         entry.count_start();
         let deadline = time_left.and_then(|left| now.checked_add(left));
+        let (deadline, limit) = match self.server.config.call_timeout {
+            None => (deadline, None),
+            Some(most) => earlier(deadline, now, most),
+        };
         let context = lane.open(id, deadline, metadata);
         let span = self.server.span(context);
         let (intercepted, allowed) = self.server.before(context);
@@ -170,7 +179,7 @@ impl Session {
         }
         let held = Held::new(&self.server, entry, bytes);
         let context = lane.context().clone();
-        let record = Record { entry: entry.clone(), context: context.clone(), intercepted, span };
+        let record = Record { entry: entry.clone(), context: context.clone(), intercepted, span, limit };
         let waiting = Waiting::new(lane.detach(), execution, record, held);
         if let Some(deadline) = deadline {
             self.deadlines.insert((deadline, id));
@@ -282,9 +291,8 @@ impl Session {
     }
 
     /// Tells the client what it did wrong.
-    pub(crate) fn blame(&mut self, error: &ProtocolError) {
-        let go_away = GoAway { reason: error.into(), message: error.to_string() };
-        self.calls.go_away(&go_away, &mut self.out);
+    pub(crate) fn blame(&mut self, reason: GoAwayReason, message: String) {
+        self.calls.go_away(&GoAway { reason, message }, &mut self.out);
     }
 
     /// Answers an admitted call that does not run.
@@ -305,6 +313,14 @@ impl Drop for Session {
             let cancelled = self.contexts.values().filter(|context| was_cancelled_by_us(context));
             cancelled.for_each(|_| self.server.shutdown.count_cancelled());
         }
+    }
+}
+
+/// The deadline of a call that gets `most` at the most; and `most`, if that is what decides.
+fn earlier(deadline: Option<Instant>, now: Instant, most: Duration) -> (Option<Instant>, Option<Duration>) {
+    match now.checked_add(most) {
+        Some(end) if deadline.is_none_or(|deadline| end < deadline) => (Some(end), Some(most)),
+        _ => (deadline, None),
     }
 }
 

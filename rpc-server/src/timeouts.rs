@@ -4,6 +4,7 @@ use std::io;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
+use rpc_core::CallId;
 use rpc_core::liveness::{Check, Liveness};
 use rpc_io::{Timer, now};
 
@@ -24,6 +25,10 @@ pub(crate) enum Due {
     Phase,
     /// Deadlines up to this time have passed.
     Deadlines(Instant),
+    /// Nobody has used the connection for this long.
+    Idle(Duration),
+    /// A frame has begun to arrive, and is not there whole after this long.
+    Late(Duration),
     /// The connection has failed.
     Failure(ConnectionError),
 }
@@ -37,6 +42,10 @@ pub(crate) struct Timeouts {
     stalled: Option<Instant>,
     /// However slowly the client takes the last answers, the end does not wait longer.
     last_end: Option<Instant>,
+    /// The frame that has begun to arrive, and when.
+    arriving: Option<(u64, Instant)>,
+    /// Since when nothing is owed for any call, and the last of them. Only if that is limited.
+    unused: Option<(CallId, Instant)>,
     timer: Timer,
 }
 
@@ -46,7 +55,15 @@ impl Timeouts {
         let now = now();
         let liveness = Liveness::new(config.ping_interval, config.ping_timeout, now);
         let lifetime = Lifetime::new(age, now);
-        Self { liveness, lifetime, stalled: None, last_end: None, timer: Timer::default() }
+        Self {
+            liveness,
+            lifetime,
+            stalled: None,
+            last_end: None,
+            arriving: None,
+            unused: None,
+            timer: Timer::default(),
+        }
     }
 
     /// How far the connection's end has come for its age.
@@ -66,6 +83,27 @@ impl Timeouts {
             self.liveness = Liveness::new(Some(HALF_CLOSED_INTERVAL), config.ping_timeout, now);
         }
         self.liveness.fell_silent(now);
+    }
+
+    /// Of the frame with this number a part has come. `None`: of none, or nobody reads the rest now.
+    pub(crate) fn arriving(&mut self, frame: Option<u64>, now: impl FnOnce() -> Instant) {
+        if self.arriving.map(|(number, _)| number) != frame {
+            self.arriving = frame.map(|number| (number, now()));
+        }
+    }
+
+    /// Calls up to `last` have come. `quiet`: nothing is owed for any of them.
+    pub(crate) fn used(&mut self, config: &Config, quiet: bool, last: CallId) {
+        let known = self.unused.is_some_and(|(before, _)| before == last);
+        if config.idle_timeout.is_some() && !(quiet && known) {
+            self.unused = quiet.then(|| (last, now()));
+        }
+    }
+
+    /// When a connection that nobody uses is to end. Not while a frame comes in, which may be a request.
+    fn idle_end(&self, config: &Config) -> Option<Instant> {
+        let (_, since) = self.unused.filter(|_| self.arriving.is_none())?;
+        since.checked_add(config.idle_timeout?)
     }
 
     /// The client took bytes; `all` that there were.
@@ -97,8 +135,10 @@ impl Timeouts {
         let stall_end = self.stalled.and_then(|since| since.checked_add(config.write_timeout));
         let last_end = self.last_end.filter(|_| waits > 0);
         let write_end = stall_end.into_iter().chain(last_end).min();
-        let next =
-            [write_end, self.liveness.due(), self.lifetime.due(), deadline].into_iter().flatten().min();
+        let frame_end = self.arriving.and_then(|(_, since)| since.checked_add(config.frame_timeout));
+        let idle_end = self.idle_end(config);
+        let (asks, phase) = (self.liveness.due(), self.lifetime.due());
+        let next = [write_end, frame_end, asks, phase, idle_end, deadline].into_iter().flatten().min();
         ready!(self.timer.poll(next, cx));
         let now = now();
         if write_end.is_some_and(|end| end <= now) {
@@ -107,8 +147,15 @@ impl Timeouts {
             let timed_out = io::Error::new(io::ErrorKind::TimedOut, text);
             return Poll::Ready(Due::Failure(ConnectionError::Io(timed_out)));
         }
+        if frame_end.is_some_and(|end| end <= now) {
+            return Poll::Ready(Due::Late(config.frame_timeout));
+        }
         if self.lifetime.advance(now, config.grace) {
             return Poll::Ready(Due::Phase);
+        }
+        if let (Some(idle), Some(_)) = (config.idle_timeout, idle_end.filter(|end| *end <= now)) {
+            self.unused = None;
+            return Poll::Ready(Due::Idle(idle));
         }
         Poll::Ready(match self.liveness.check(now) {
             Check::Alive => Due::Deadlines(now),

@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context as TaskContext, Poll, ready};
+use std::time::Duration;
 
 use rpc_core::context::Cancelled;
 use rpc_core::lane::Running;
@@ -26,6 +27,8 @@ pub(crate) struct Record {
     pub(crate) context: Context,
     pub(crate) intercepted: Option<Intercepted>,
     pub(crate) span: Span,
+    /// The server's limit, if that is what its deadline comes from.
+    pub(crate) limit: Option<Duration>,
 }
 
 /// What a waiting call holds until its handler has truly ended, also after its connection: memory,
@@ -106,11 +109,28 @@ impl Waiting {
 
     fn give_up(&mut self, reason: CancelReason) {
         self.given_up = Some(reason);
+        let status = self.status_of(reason);
         match &mut self.work {
-            Work::Inline(running) => running.fail(status_of(reason)),
+            Work::Inline(running) => running.fail(status),
             // No effect on blocking work that has begun: its context tells it.
             Work::Apart(task) => task.abort(),
             Work::Over => {}
+        }
+    }
+
+    /// What the caller of a call that was given up is told.
+    fn status_of(&self, reason: CancelReason) -> Status {
+        let limit = self.record.as_ref().and_then(|record| record.limit);
+        match (reason, limit) {
+            (CancelReason::Deadline, Some(limit)) => {
+                Status::deadline_exceeded(format!("the server gives a call no more than {limit:?}"))
+            }
+            (CancelReason::Deadline, None) => Status::deadline_exceeded("the call's deadline passed"),
+            (CancelReason::Shutdown, _) => Status::unavailable("the server shut down before the call ended"),
+            (CancelReason::ConnectionAge, _) => {
+                Status::unavailable("the connection reached its largest age before the call ended")
+            }
+            _ => Status::cancelled("the caller gave the call up"),
         }
     }
 
@@ -133,11 +153,14 @@ impl Waiting {
             (Work::Inline(running), _) => Ok(running),
             (_, Some(Ok(mut running))) => {
                 if let Some(reason) = self.given_up {
-                    running.fail(status_of(reason));
+                    running.fail(self.status_of(reason));
                 }
                 Ok(running)
             }
-            _ => Err(self.given_up.map_or_else(|| Status::internal("the handler was lost"), status_of)),
+            _ => Err(match self.given_up {
+                Some(reason) => self.status_of(reason),
+                None => Status::internal("the handler was lost"),
+            }),
         })
     }
 }
@@ -168,17 +191,5 @@ impl Drop for Waiting {
         if let Work::Apart(task) = &self.work {
             task.abort();
         }
-    }
-}
-
-/// What the caller of a call that was given up is told.
-fn status_of(reason: CancelReason) -> Status {
-    match reason {
-        CancelReason::Deadline => Status::deadline_exceeded("the call's deadline passed"),
-        CancelReason::Shutdown => Status::unavailable("the server shut down before the call ended"),
-        CancelReason::ConnectionAge => {
-            Status::unavailable("the connection reached its largest age before the call ended")
-        }
-        _ => Status::cancelled("the caller gave the call up"),
     }
 }

@@ -10,6 +10,9 @@ use rpc_core::{Code, Executed};
 use crate::oracle::Violation;
 use crate::script::Uid;
 
+/// What a call is told that was made on a connection when its server ended that for want of calls.
+pub const UNUSED: &str = "connection unused";
+
 /// How a call ended for its caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -217,6 +220,7 @@ impl Outcome {
             Error::ConnectionLost { source, .. } => match source {
                 Lost::GoingAway(Some(go_away)) => match go_away.reason {
                     GoAwayReason::Shutdown | GoAwayReason::ConnectionAge => "server went away",
+                    GoAwayReason::Idle => UNUSED,
                     _ => "unexpected going away",
                 },
                 Lost::GoingAway(None) | Lost::Eof | Lost::Io(_) => "connection lost",

@@ -6,7 +6,7 @@ use std::time::Duration;
 use rpc_core::Executed;
 
 use crate::fleet::Instance;
-use crate::journal::{Outcome, Record};
+use crate::journal::{Outcome, Record, UNUSED};
 use crate::script::{Call, Method, Uid};
 
 /// A call ends no later than this after its time is up.
@@ -71,8 +71,8 @@ impl fmt::Display for Violation {
     }
 }
 
-/// Judges one call when all is over.
-pub fn judge_call(call: &Call, record: &Record, violations: &mut Vec<Violation>) {
+/// Judges one call when all is over, of a client that makes lost connections again, or of one that does not.
+pub fn judge_call(call: &Call, record: &Record, reconnects: bool, violations: &mut Vec<Violation>) {
     let mut broken = |check, text: String| {
         let text = format!("{text}: {call:?}, {record:?}");
         violations.push(Violation { check, uid: Some(call.uid), text });
@@ -103,6 +103,9 @@ pub fn judge_call(call: &Call, record: &Record, violations: &mut Vec<Violation>)
                 }
             }
             Outcome::Failed { executed, kind, .. } => {
+                if *kind == UNUSED && reconnects {
+                    broken(Check::Reconnects, "it did not move to another connection".into());
+                }
                 if kind.starts_with("unexpected") {
                     broken(Check::Honesty, (*kind).into());
                 }

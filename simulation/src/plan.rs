@@ -63,7 +63,7 @@ impl Plan {
         let (mut settings, manners) = (Settings::random(rng), Manners::random(rng));
         if manners.is_narrow() {
             // A request that takes longer than a connection lasts never arrives.
-            settings.age = None;
+            (settings.age, settings.unused) = (None, None);
         }
         Self {
             seed,

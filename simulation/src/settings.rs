@@ -48,6 +48,10 @@ pub struct Settings {
     pub answer: Duration,
     /// Of each server: how old a connection may get.
     pub age: Option<Duration>,
+    /// Of each server: how long a connection may be unused.
+    pub unused: Option<Duration>,
+    /// Of each server: the most time for a handler.
+    pub call_timeout: Option<Duration>,
     /// Of each server: connections from one host.
     pub per_address: usize,
 }
@@ -74,6 +78,8 @@ impl Settings {
             idle: millis(rng, 1000..1400),
             answer: millis(rng, 50..300),
             age: rng.random_bool(0.25).then(|| millis(rng, 100..800)),
+            unused: rng.random_bool(0.3).then(|| millis(rng, 50..400)),
+            call_timeout: rng.random_bool(0.2).then(|| millis(rng, 20..300)),
             per_address: if rng.random_bool(0.15) { rng.random_range(3..6) } else { 100 },
         }
     }
@@ -94,7 +100,12 @@ impl Settings {
             .ping_interval(self.idle)
             .ping_timeout(self.answer)
             .max_connections_per_address(self.per_address)
+            .idle_timeout(self.unused)
             .seed(self.seed);
+        let server = match self.call_timeout {
+            Some(time) => server.call_timeout(time),
+            None => server,
+        };
         match self.age {
             Some(age) => server.max_connection_age(age).build(),
             None => server.build(),

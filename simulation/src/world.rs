@@ -137,7 +137,7 @@ impl<'a> World<'a> {
         }
         violations.extend(journal.violations());
         for (call, record) in calls.iter().zip(&journal.records()) {
-            judge_call(call, record, violations);
+            judge_call(call, record, self.plan.settings.reconnect, violations);
         }
         for (at, instance) in fleet.instances().iter().enumerate() {
             judge_instance(at, instance, violations);

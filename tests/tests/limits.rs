@@ -44,6 +44,9 @@ fn settings_that_would_serve_nobody_are_refused_when_the_server_is_made() {
     };
     assert_eq!(zero(arith().head_timeout(Duration::ZERO)), "head_timeout");
     assert_eq!(zero(arith().max_head(0)), "max_head");
+    assert_eq!(zero(arith().frame_timeout(Duration::ZERO)), "frame_timeout");
+    assert_eq!(zero(arith().idle_timeout(Duration::ZERO)), "idle_timeout");
+    assert_eq!(zero(arith().call_timeout(Duration::ZERO)), "call_timeout");
     assert_eq!(zero(arith().max_memory(0)), "max_memory");
     assert_eq!(zero(arith().write_timeout(Duration::ZERO)), "write_timeout");
     assert_eq!(zero(arith().ping_timeout(Duration::ZERO)), "ping_timeout");
@@ -53,6 +56,7 @@ fn settings_that_would_serve_nobody_are_refused_when_the_server_is_made() {
     }
     let whole = Duration::MAX;
     let longest = arith().head_timeout(whole).write_timeout(whole).ping_interval(whole).ping_timeout(whole);
+    let longest = longest.frame_timeout(whole).idle_timeout(whole).call_timeout(whole);
     longest.max_connection_age(whole).grace(whole).build().unwrap();
 }
 

@@ -79,7 +79,7 @@ async fn a_client_that_answers_is_kept() {
 #[tokio::test(start_paused = true)]
 async fn a_client_that_sends_a_byte_now_and_then_is_kept_and_while_it_does_not_asked() {
     let gate = Gate::new();
-    let (mut raw, _server, _served) = enter_and_call(&gate, arith()).await;
+    let (mut raw, _server, _served) = enter_and_call(&gate, arith().frame_timeout(Duration::MAX)).await;
     for byte in Frame::new(0x80, 0, []).to_bytes() {
         assert_pinged_after(&mut raw, 30 * SECOND).await;
         sleep(9 * SECOND).await;

@@ -12,7 +12,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use rpc_core::client::{Event, OpenError, Outcome, RequestHead};
 use rpc_core::input::Input;
-use rpc_core::message::GoAway;
+use rpc_core::message::{GoAway, GoAwayReason};
 use rpc_core::output::Output;
 use rpc_core::{CallId, Limits, ProtocolError};
 
@@ -153,6 +153,11 @@ impl Shared {
     /// What the server said when it went away, if it did.
     pub(crate) fn going_away(&self) -> Option<GoAway> {
         self.lock().going_away.clone()
+    }
+
+    /// Whether the server ended it because nobody used it.
+    pub(crate) fn was_unused(&self) -> bool {
+        self.lock().going_away.as_ref().is_some_and(|go_away| go_away.reason == GoAwayReason::Idle)
     }
 
     /// Whether no call can be made any more.

@@ -66,6 +66,41 @@ impl Builder {
         self
     }
 
+    /// The time for a frame to arrive whole once it has begun to. Default 60 s (Go: `ReadTimeout`); then
+    /// the client is told so (GoAway) and disconnected, and its handlers are cancelled. For clients that
+    /// send a byte now and then; one that says nothing at all is asked sooner
+    /// ([`ping_interval`](Self::ping_interval)).
+    ///
+    /// Each frame has the whole time, and while this server does not read (see
+    /// [`output_mark`](Self::output_mark)) it does not run. Raise it where frames are large and links are
+    /// slow: in 60 s the largest frame of 4 MiB comes through at 70 kB a second. [`Duration::MAX`] is no limit.
+    pub fn frame_timeout(mut self, timeout: Duration) -> Self {
+        self.config.frame_timeout = timeout;
+        self
+    }
+
+    /// How long a connection may go without a call in flight and without a request coming in. Default,
+    /// and `None`: for ever. Pings are no use of it. (Go: `IdleTimeout`; gRPC: `MAX_CONNECTION_IDLE`.)
+    ///
+    /// Then its client is told (GoAway) and the connection closes in good order. Ours connects again at its
+    /// next call, which does not fail for it. Set it where many clients stay connected and call seldom, and
+    /// well above the time that a call takes to get here, a dial included.
+    pub fn idle_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.config.idle_timeout = timeout.into();
+        self
+    }
+
+    /// The most time that a handler gets, whatever the client asked for. Default: as long as its client
+    /// waits. (Go: `http.TimeoutHandler`.)
+    ///
+    /// The deadline that handlers see is the earlier of the two. When it passes, the call is answered
+    /// `DeadlineExceeded` and the handler dropped; a blocking one is told by its
+    /// [`Context`](rpc_core::Context), and holds slot and memory until it has ended.
+    pub fn call_timeout(mut self, timeout: Duration) -> Self {
+        self.config.call_timeout = Some(timeout);
+        self
+    }
+
     /// How long a client may take nothing of what waits for it. Default 10 s; then it is
     /// disconnected (Go: `WriteTimeout`).
     pub fn write_timeout(mut self, timeout: Duration) -> Self {

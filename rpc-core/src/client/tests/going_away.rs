@@ -68,6 +68,8 @@ fn the_reason_and_the_text_of_a_go_away_are_told() {
         (1, GoAwayReason::Protocol),
         (2, GoAwayReason::FrameTooLarge),
         (3, GoAwayReason::CalmDown),
+        (4, GoAwayReason::ConnectionAge),
+        (5, GoAwayReason::Idle),
         (77, GoAwayReason::Other(77)),
     ] {
         let go_away = GoAway { reason, message: "why".to_owned() };
