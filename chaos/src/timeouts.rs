@@ -4,6 +4,7 @@
 mod client;
 mod kernel;
 mod server;
+mod tls;
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -56,8 +57,7 @@ pub(crate) async fn timeouts(trials: usize) -> Result<Verdict> {
     println!("timeouts: each fires {trials} times; on time is up to {LATE:?} late");
     let mut misses = Misses::default();
     println!("  {:<38} {:>9}   late by", "", "set to");
-    // The times of TLS handshakes come here: rows of a file `tls.rs` beside these.
-    for row in client::rows().into_iter().chain(server::rows()) {
+    for row in client::rows().into_iter().chain(tls::rows()).chain(server::rows()) {
         fire(&row, trials, &mut misses).await?;
     }
     if let Some(why) = obstacle() {
