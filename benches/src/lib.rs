@@ -9,3 +9,5 @@ pub mod ours;
 #[cfg(feature = "peers")]
 pub mod peers;
 pub mod subject;
+#[cfg(feature = "tls")]
+pub mod tls;

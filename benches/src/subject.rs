@@ -20,7 +20,7 @@ pub enum Subject {
     Ours,
     /// This project over a Unix socket.
     Unix,
-    /// This project over TLS, both sides with certificates.
+    /// This project over TLS.
     #[cfg(feature = "tls")]
     Tls,
 }
@@ -89,7 +89,7 @@ impl Subject {
             Self::Floor => floor::drive(told.parse()?, load, meter).await,
             Self::Ours | Self::Unix => ours::drive(|| ours::dial(told), load, meter).await,
             #[cfg(feature = "tls")]
-            Self::Tls => ours::drive(|| crate::tls::connect(told), load, meter).await,
+            Self::Tls => ours::drive(|| crate::tls::dial(told), load, meter).await,
         }
     }
 }
