@@ -6,12 +6,15 @@
 #![no_main]
 
 use http::StatusCode;
-use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
+use http::request::Parts;
+use http::uri::Authority;
 use libfuzzer_sys::fuzz_target;
 use rpc_core::Format;
 use rpc_core::handshake::{
-    AnswerError, DEFAULT_PATH, HeadBuffer, HeadTooLarge, MAX_HEAD, Refusal, check_first_bytes, check_limits,
-    negotiate, parse_answer, parse_request, write_acceptance,
+    AnswerError, DEFAULT_PATH, HeadBuffer, HeadTooLarge, MAX_HEAD, MAX_HEADERS, Refusal, check_first_bytes,
+    check_limits, check_request_bytes, negotiate, parse_answer, parse_request, parse_response,
+    write_acceptance, write_request,
 };
 use rpc_fuzz::Slicing;
 
@@ -71,10 +74,13 @@ fn request(head: &[u8]) {
         Ok(parts) => parts,
         Err(refused) => return refusal(&refused),
     };
+    check_request_bytes(head).expect("what is a request does not begin like TLS");
+    written_again(parts.clone());
     for formats in [&[Format::Bincode][..], &[Format::Json], Format::ALL] {
         match negotiate(&parts, DEFAULT_PATH, formats) {
             Ok(terms) => {
                 assert!(formats.contains(&terms.format));
+                assert!(parts.uri.authority().is_none() && parts.uri.path() == DEFAULT_PATH, "for a proxy");
                 check_limits(terms.limits).expect("limits were checked");
                 let mut out = Vec::new();
                 write_acceptance(terms.format, terms.limits, &mut out);
@@ -86,7 +92,28 @@ fn request(head: &[u8]) {
     }
 }
 
+/// A request that can be sent is read as what it was.
+fn written_again(mut parts: Parts) {
+    parts.headers.remove(HOST);
+    let mut out = Vec::new();
+    if write_request(&parts, &Authority::from_static("localhost:1"), &mut out).is_err() {
+        return assert!(out.is_empty());
+    }
+    // Host comes on top.
+    let Ok(mut read) = parse_request(&out) else {
+        return assert_eq!(parts.headers.len(), MAX_HEADERS, "it does not read back");
+    };
+    assert_eq!(read.headers.remove(HOST).expect("a host"), "localhost:1");
+    assert_eq!((&read.method, &read.uri, read.version), (&parts.method, &parts.uri, parts.version));
+    assert_eq!(read.headers, parts.headers);
+}
+
 fn answer(head: &[u8]) {
+    if let Ok(response) = parse_response(head) {
+        assert!(head.trim_ascii_start().starts_with(format!("{:?}", response.version).as_bytes()));
+    } else {
+        parse_answer(head, Format::ALL).expect_err("what is no answer at all accepts nothing");
+    }
     match parse_answer(head, &[Format::Bincode]) {
         Ok(terms) => {
             assert_eq!(terms.format, Format::Bincode);
