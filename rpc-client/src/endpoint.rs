@@ -165,8 +165,11 @@ impl Endpoint {
 
     /// Begins to connect, unless somebody has; whether it was this one.
     fn begin(self: &Arc<Self>) -> bool {
-        let first = self.phase.send_if_modified(|phase| {
-            let rests = matches!(phase, Phase::Idle | Phase::Unused | Phase::Failed(_));
+        let mut first = false;
+        self.phase.send_if_modified(|phase| {
+            // While it is unused, the task waits for this.
+            first = matches!(phase, Phase::Idle | Phase::Failed(_));
+            let rests = first || matches!(phase, Phase::Unused);
             if rests {
                 *phase = Phase::Connecting;
             }

@@ -2,6 +2,8 @@
 
 mod sending;
 
+pub(crate) use sending::MOST_SENDS;
+
 use std::borrow::Cow;
 use std::fmt;
 use std::future::Future;

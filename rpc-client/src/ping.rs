@@ -11,6 +11,7 @@ use tokio::time::sleep;
 use crate::endpoint::{Endpoint, NotConnected};
 use crate::error::{Error, Lost};
 use crate::link::Link;
+use crate::pending::MOST_SENDS;
 
 /// A server allows one Ping more after this.
 const PAUSE: Duration = Duration::from_millis(30);
@@ -34,15 +35,17 @@ pub(crate) async fn ping(endpoint: &Arc<Endpoint>) -> Result<Duration, Error> {
         Lost::Closed => Error::Shutdown { call: call(), executed: Executed::No },
         source => Error::ConnectionLost { call: call(), executed: Executed::No, source },
     };
+    let mut sends = 0;
     loop {
+        sends += 1;
         let link = match endpoint.connected().await {
             Ok(link) => link,
             Err(NotConnected::Closed) => return Err(lost(Lost::Closed)),
             Err(NotConnected::Failed(source)) => return Err(Error::Connect { call: call(), source }),
         };
         match ask(&link).await {
-            // The server ended it in the same moment, because nobody had called.
-            Err(Lost::GoingAway(_)) if link.shared.was_unused() && endpoint.reconnects() => {}
+            // The server ended it in the same moment, perhaps because nobody had called.
+            Err(Lost::GoingAway(_)) if sends < MOST_SENDS && endpoint.reconnects() => {}
             asked => return asked.map_err(lost),
         }
     }

@@ -14,7 +14,7 @@ use rpc_io::now;
 use tokio::time::sleep;
 
 use crate::connect_error::ConnectError;
-use crate::endpoint::{Dial, Endpoint};
+use crate::endpoint::{Dial, Endpoint, Phase};
 use crate::link::Link;
 
 /// Each wait is so many times the one before, and varies by so much: gRPC's numbers
@@ -144,8 +144,13 @@ async fn dial_and_dial_again(endpoint: Weak<Endpoint>, mut link: Option<Arc<Link
                     return Some(());
                 }
                 if shared.was_unused() {
+                    let mut phase = endpoint.phase();
                     endpoint.unused();
-                    return Some(());
+                    drop(endpoint);
+                    phase.wait_for(|phase| !matches!(phase, Phase::Unused | Phase::Ready(_))).await.ok()?;
+                    backoff.reset();
+                    at_once = true;
+                    continue;
                 }
                 // What lasts no longer than the shortest wait, twice, is no better than a dial that fails.
                 // The next wait is no measure: after an outage, a connection of many seconds would be none.

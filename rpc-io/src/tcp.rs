@@ -21,6 +21,9 @@ const MAX_KEEPALIVE: Duration = Duration::from_secs(32_767);
 const MIN_PROBES: u32 = 1;
 const MAX_PROBES: u32 = 127;
 
+/// It takes zero for none.
+#[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
+const LEAST_UNACKNOWLEDGED: Duration = Duration::from_millis(1);
 #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
 const LONGEST_UNACKNOWLEDGED: Duration = Duration::from_millis(i32::MAX as u64);
 
@@ -81,7 +84,9 @@ impl TcpOptions {
             socket.set_tcp_keepalive(&keepalive)?;
         }
         #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
-        socket.set_tcp_user_timeout(self.user_timeout.map(|time| time.min(LONGEST_UNACKNOWLEDGED)))?;
+        socket.set_tcp_user_timeout(
+            self.user_timeout.map(|time| time.clamp(LEAST_UNACKNOWLEDGED, LONGEST_UNACKNOWLEDGED)),
+        )?;
         Ok(())
     }
 }

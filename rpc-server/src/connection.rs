@@ -162,7 +162,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
             }
             if taken >= BATCH && self.session.out.len() < mark {
                 // There is no end to a client that never stops sending, but there is to its time.
-                let due = self.poll_timer(cx);
+                let due = self.poll_timer(false, cx);
                 return Poll::Ready(match due {
                     Poll::Ready(turn) => turn,
                     Poll::Pending => Turn::Yield,
@@ -181,7 +181,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
         }
         rpc_io::reclaim_buffer(&mut self.session.out);
         self.input.shrink(KEPT_INPUT);
-        self.poll_timer(cx)
+        self.poll_timer(true, cx)
     }
 
     /// Takes up to `most` frames; what that weighed.
@@ -209,16 +209,15 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
             session.end_batch(batch);
             Ok((weight.max(count), more))
         };
-        let mut batch = None;
         let taken = if self.kept {
-            take(input, &[], *batch.insert(now()))
+            take(input, &[], now())
         } else if !self.reading {
             return Poll::Pending;
         } else {
             let take = |input: &mut Input, chunk: &[u8]| {
-                let now = *batch.insert(now());
-                timeouts.heard(now);
-                take(input, chunk, now)
+                let batch = now();
+                timeouts.heard(batch);
+                take(input, chunk, batch)
             };
             match ready!(rpc_io::poll_receive(io, cx, input, take)) {
                 Ok(Some(taken)) => taken,
@@ -234,7 +233,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
             Ok((weight, more)) => {
                 self.kept = more;
                 let frame = self.input.unfinished().filter(|_| !more);
-                self.timeouts.arriving(frame, || batch.unwrap_or_else(now));
+                // Not since the batch, whose handlers may have taken long.
+                self.timeouts.arriving(frame, now);
                 Ok(weight)
             }
             Err(error) => Err(Turn::Broken(error)),
@@ -259,13 +259,15 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
         }
     }
 
-    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<Turn> {
+    /// `all_read`: more than was taken has not come, so that a frame which is late is so by the client's fault.
+    fn poll_timer(&mut self, all_read: bool, cx: &mut Context<'_>) -> Poll<Turn> {
         let Self { server, session, timeouts, input, .. } = self;
         let reads = self.reading && !self.kept && session.out.len() < server.config.output_mark;
         timeouts.arriving(input.unfinished().filter(|_| reads), now);
         timeouts.used(&server.config, session.is_quiet() && !session.is_draining(), session.last_call());
         loop {
-            let due = timeouts.poll(&server.config, session.out.len(), session.next_deadline(), cx);
+            let waits = session.out.len();
+            let due = timeouts.poll(&server.config, waits, all_read, session.next_deadline(), cx);
             match ready!(due) {
                 // What they gave up is answered in the next turn, which its waker brings about.
                 Due::Deadlines(now) => session.expire(now),

@@ -125,17 +125,20 @@ impl Timeouts {
     }
 
     /// Ready when something is due, on a connection where so many bytes wait to be taken.
+    /// `all_read`: none wait to be read.
     pub(crate) fn poll(
         &mut self,
         config: &Config,
         waits: usize,
+        all_read: bool,
         deadline: Option<Instant>,
         cx: &mut Context<'_>,
     ) -> Poll<Due> {
         let stall_end = self.stalled.and_then(|since| since.checked_add(config.write_timeout));
         let last_end = self.last_end.filter(|_| waits > 0);
         let write_end = stall_end.into_iter().chain(last_end).min();
-        let frame_end = self.arriving.and_then(|(_, since)| since.checked_add(config.frame_timeout));
+        let arriving = self.arriving.filter(|_| all_read);
+        let frame_end = arriving.and_then(|(_, since)| since.checked_add(config.frame_timeout));
         let idle_end = self.idle_end(config);
         let (asks, phase) = (self.liveness.due(), self.lifetime.due());
         let next = [write_end, frame_end, asks, phase, idle_end, deadline].into_iter().flatten().min();

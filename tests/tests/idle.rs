@@ -157,12 +157,13 @@ async fn a_ping_in_the_moment_of_the_end_goes_to_a_new_connection() {
 }
 
 /// Every dial reaches the server.
-struct Always(Server);
+struct Always(Server, Arc<AtomicU64>);
 
 impl Connector for Always {
     type Io = DuplexStream;
 
     async fn connect(&self) -> io::Result<DuplexStream> {
+        self.1.fetch_add(1, Ordering::Relaxed);
         Ok(pipe(&self.0))
     }
 }
@@ -190,10 +191,13 @@ async fn race(client: &Client, rounds: u64, pauses: impl Fn(u64) -> Duration) {
 async fn a_call_in_the_moment_of_the_end_moves_to_a_new_connection_and_runs_once() {
     let (builder, ran) = counting();
     let server = builder.idle_timeout(50 * MS).build().unwrap();
-    let client = Client::builder().seed(1).lazy_with(Always(server.clone()), "always:1");
+    let dials = Arc::new(AtomicU64::new(0));
+    let client = Client::builder().seed(1).lazy_with(Always(server.clone(), dials.clone()), "always:1");
     // Timers count in whole milliseconds: before, with and after the end.
     race(&client, 3000, |number| (48 + number as u32 % 5) * MS).await;
     assert_eq!(ran.load(Ordering::Relaxed), 3000);
+    // Some calls came before the end, and some after.
+    assert!((1000..2900).contains(&dials.load(Ordering::Relaxed)), "{dials:?} dials");
     drop(client);
     eventually("nothing is left", || server.connections() == 0).await;
 }

@@ -2,15 +2,19 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its functions too")]
 
+use std::future::IntoFuture;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use rpc_client::Error;
+use rpc_client::{Client, Connector, Error};
 use rpc_core::{CancelReason, Code, Context, Executed, Execution, Service, Status};
 use rpc_server::{Builder, ConnectionError, Server};
-use tests::{Args, Blocker, Frame, Gate, Raw, arith, decoded, eventually, join, within};
-use tokio::io::{AsyncWriteExt, DuplexStream};
+use tests::{Args, Blocker, Frame, Gate, Raw, arith, decoded, eventually, join, pipe, within};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, split};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -230,4 +234,68 @@ async fn a_call_is_told_whose_time_was_over() {
     let (code, _, message) = raw.frame().await.status();
     assert_eq!((code, message.as_str()), (Code::DeadlineExceeded.to_wire(), "the call's deadline passed"));
     assert!(Instant::now() >= end);
+}
+
+/// Carries a kilobyte a second from its clients.
+struct Slow(Server, Arc<AtomicUsize>);
+
+impl Connector for Slow {
+    type Io = DuplexStream;
+
+    async fn connect(&self) -> io::Result<DuplexStream> {
+        self.1.fetch_add(1, Ordering::Relaxed);
+        let (near, link) = tokio::io::duplex(1024);
+        let ((mut from, mut to), (mut answers, mut requests)) = (split(link), split(pipe(&self.0)));
+        tokio::spawn(async move {
+            let _ = tokio::io::copy(&mut answers, &mut to).await;
+            to.shutdown().await
+        });
+        tokio::spawn(async move {
+            let mut kilobyte = [0; 1024];
+            while let Ok(count @ 1..) = from.read(&mut kilobyte).await
+                && requests.write_all(&kilobyte[..count]).await.is_ok()
+            {
+                sleep(SECOND).await;
+            }
+            requests.shutdown().await
+        });
+        Ok(near)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_a_server_finds_too_slow_is_sent_five_times_and_no_more() {
+    for builder in [arith(), arith().frame_timeout(Duration::MAX).max_connection_age(MINUTE)] {
+        let server = builder.build().unwrap();
+        let dials = Arc::new(AtomicUsize::new(0));
+        let client = Client::builder().seed(1).lazy_with(Slow(server, dials.clone()), "slow:1");
+        let call = client.call::<_, ()>("Arith.Multiply", vec![0_u8; 200_000]);
+        let error = timeout(60 * MINUTE, call.into_future()).await.unwrap().unwrap_err();
+        assert!(matches!(error, Error::ConnectionLost { executed: Executed::No, .. }), "{error:?}");
+        let dials = dials.load(Ordering::Relaxed);
+        assert!((5..=6).contains(&dials), "{dials} dials");
+    }
+}
+
+/// A handler that blocks its thread, and a frame behind it that has come whole meanwhile.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_time_that_handlers_take_is_no_time_of_the_frame_behind_them() {
+    let block = |_: Context, _: i64| async {
+        std::thread::sleep(Duration::from_millis(300));
+        Ok::<_, Status>(1_i64)
+    };
+    let take = |_: Context, bytes: Vec<u8>| async move { Ok::<_, Status>(bytes.len()) };
+    let builder = arith().register_fn("Some.Block", block).register_fn("Take.Bytes", take);
+    let server = builder.frame_timeout(Duration::from_millis(100)).build().unwrap();
+    let (near, far) = tokio::io::duplex(8 << 20);
+    let served = tokio::spawn(async move { server.serve_connection(far).await });
+    let mut raw = Raw::enter(near, "").await;
+    let mut both = Frame::request(1, "Some.Block", &1_i64).to_bytes();
+    both.extend(Frame::request(2, "Take.Bytes", &vec![0_u8; 3 << 20]).to_bytes());
+    raw.say(&both).await;
+    for _ in 0..2 {
+        assert_eq!(raw.frame().await.kind, Frame::RESPONSE);
+    }
+    drop(raw);
+    within(served).await.unwrap().unwrap();
 }

@@ -23,7 +23,7 @@ use crate::until::{Stop, Until};
 
 /// A call that may be repeated is sent so often at the most: a request that brings servers down must
 /// not bring down all of them.
-const MOST_SENDS: u8 = 5;
+pub(crate) const MOST_SENDS: u8 = 5;
 
 impl<A: Serialize + Send, R: DeserializeOwned + Send + 'static> Pending<A, R> {
     pub(super) fn encode_error(&self, source: EncodeError) -> Error {
@@ -112,7 +112,10 @@ impl<A: Serialize + Send, R: DeserializeOwned + Send + 'static> Pending<A, R> {
 
     /// The connection is lost: goes on to the next one, if the call may and there will be one.
     pub(super) fn move_on(&mut self, lost: Lost, executed: Executed) -> Result<(), Error> {
-        let again = executed == Executed::No || self.idempotent && self.sends < MOST_SENDS;
+        let may = executed == Executed::No || self.idempotent;
+        // What a server did not take it may take never, as a frame that is too slow for it.
+        let counts = executed != Executed::No || matches!(lost, Lost::GoingAway(_));
+        let again = may && (!counts || self.sends < MOST_SENDS);
         if again && self.endpoint.reconnects() && !matches!(lost, Lost::Closed) {
             self.state = State::Connecting(Box::pin(self.endpoint.connected()));
             if executed != Executed::No {

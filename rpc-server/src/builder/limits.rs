@@ -72,8 +72,9 @@ impl Builder {
     /// ([`ping_interval`](Self::ping_interval)).
     ///
     /// Each frame has the whole time, and while this server does not read (see
-    /// [`output_mark`](Self::output_mark)) it does not run. Raise it where frames are large and links are
-    /// slow: in 60 s the largest frame of 4 MiB comes through at 70 kB a second. [`Duration::MAX`] is no limit.
+    /// [`output_mark`](Self::output_mark)) it does not run. Raise it where frames are large and
+    /// links are slow: in 60 s the largest frame of 4 MiB comes through at 70 kB a second.
+    /// [`Duration::MAX`] is no limit.
     pub fn frame_timeout(mut self, timeout: Duration) -> Self {
         self.config.frame_timeout = timeout;
         self
@@ -82,9 +83,10 @@ impl Builder {
     /// How long a connection may go without a call in flight and without a request coming in. Default,
     /// and `None`: for ever. Pings are no use of it. (Go: `IdleTimeout`; gRPC: `MAX_CONNECTION_IDLE`.)
     ///
-    /// Then its client is told (GoAway) and the connection closes in good order. Ours connects again at its
-    /// next call, which does not fail for it. Set it where many clients stay connected and call seldom, and
-    /// well above the time that a call takes to get here, a dial included.
+    /// Then its client is told (GoAway) and the connection closes in good order. Ours connects
+    /// again at its next call, which does not fail for it; one that does not know of this reason
+    /// comes back at once. Set it where many clients stay connected and call seldom, and well above
+    /// the time that a call takes to get here, a dial included.
     pub fn idle_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.config.idle_timeout = timeout.into();
         self
@@ -93,11 +95,13 @@ impl Builder {
     /// The most time that a handler gets, whatever the client asked for. Default: as long as its client
     /// waits. (Go: `http.TimeoutHandler`.)
     ///
-    /// The deadline that handlers see is the earlier of the two. When it passes, the call is answered
-    /// `DeadlineExceeded` and the handler dropped; a blocking one is told by its
-    /// [`Context`](rpc_core::Context), and holds slot and memory until it has ended.
-    pub fn call_timeout(mut self, timeout: Duration) -> Self {
-        self.config.call_timeout = Some(timeout);
+    /// The deadline that handlers see is the earlier of the two. When it passes, the handler is
+    /// dropped and the call answered `DeadlineExceeded`. A blocking handler cannot be dropped: it
+    /// is told by its [`Context`](rpc_core::Context), and its call is answered, and slot and memory
+    /// are free, when it has ended. One that computes in the task of its connection is dropped when
+    /// it next waits.
+    pub fn call_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.config.call_timeout = timeout.into();
         self
     }
 
@@ -109,7 +113,8 @@ impl Builder {
     }
 
     /// After so long without a byte from a client it is asked whether it is there (Ping). Default
-    /// 30 s, at least 1 s. `None`: never, and a client whose host vanished is noticed by TCP alone, if this is TCP.
+    /// 30 s, at least 1 s. `None`: never, and a client whose host vanished is noticed by TCP alone,
+    /// if this is TCP.
     ///
     /// A client that has closed its side cannot answer, and may still wait for its results; it is
     /// pinged every interval until a write fails, with `None` every 30 s.
