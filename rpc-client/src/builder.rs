@@ -158,7 +158,8 @@ impl Builder {
 
     /// How TLS is spoken: to addresses with `https://`, and to those without a scheme once this is
     /// set. Default: what the platform trusts is trusted, and no certificate shown. `http://` and
-    /// `unix:` are without TLS.
+    /// `unix:` are without TLS; give [`connect_with`](Self::connect_with) an address with
+    /// `https://` for a Unix socket that has it.
     #[cfg(feature = "tls")]
     pub fn tls(mut self, tls: ClientTls) -> Self {
         (self.dial.tls, self.dial.tls_is_set) = (tls, true);
@@ -247,7 +248,8 @@ impl Builder {
         self.dial.hijack(&address.to_string(), request).await
     }
 
-    /// Runs over a stream that is open already. When it is lost, no other follows.
+    /// Runs over a stream that is open already. When it is lost, no other follows. The server at
+    /// its other end is called `localhost`, and spoken to by TLS if `tls` was set.
     ///
     /// # Errors
     /// See [`ConnectError`].

@@ -117,10 +117,12 @@ pub enum ConnectError {
         source: Attempts,
     },
     /// The connection ended before anything came: closed, reset, or failed.
-    #[error("cannot connect to {address}: {}", closed(address, source))]
+    #[error("cannot connect to {address}: {}", closed(*tls, source))]
     Closed {
         /// The address as it was given.
         address: String,
+        /// Whether TLS was spoken on it.
+        tls: bool,
         /// How; [`UnexpectedEof`](io::ErrorKind::UnexpectedEof) when it was closed in good order.
         source: io::Error,
     },

@@ -31,6 +31,8 @@ pub(crate) struct Connection<IO> {
     input: Input,
     /// What was taken from the callers and is on its way.
     writing: Output,
+    /// The server did not take all of it.
+    blocked: bool,
     woken: Vec<Waker>,
     shared: Arc<Shared>,
     liveness: Liveness,
@@ -97,6 +99,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
             io,
             input,
             writing: Output::default(),
+            blocked: false,
             woken: Vec::new(),
             shared,
             liveness: Liveness::new(ping.interval, ping.timeout, now()),
@@ -177,7 +180,10 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
             Poll::Ready(Err(error)) => return Poll::Ready(Turn::Over(Lost::Io(Arc::new(error)))),
             Poll::Pending => false,
         };
-        if self.liveness.is_asking() && self.writing.len() < waits {
+        // Of what a transport keeps, as TLS does, is seen only that all of it has gone.
+        let progressed = self.writing.len() < waits || can_write && self.blocked;
+        self.blocked = !can_write;
+        if self.liveness.is_asking() && progressed {
             self.liveness.wrote(now(), can_write && !self.ping_waits);
         }
         loop {

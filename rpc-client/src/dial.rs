@@ -34,6 +34,8 @@ use crate::tls::ClientTls;
 
 use addresses::dial_first;
 pub use hijack::Hijacked;
+#[cfg(feature = "tls")]
+use secure::Handshake;
 pub use target::AddressError;
 pub(crate) use target::without_secrets;
 use target::{Place, Target};
@@ -106,6 +108,18 @@ struct Request<'a> {
     /// Without its query, which may hold a secret: for errors.
     path: String,
     head: Vec<u8>,
+    /// How TLS is spoken, if it is.
+    #[cfg(feature = "tls")]
+    tls: Option<Handshake>,
+}
+
+impl Request<'_> {
+    fn is_tls(&self) -> bool {
+        #[cfg(feature = "tls")]
+        return self.tls.is_some();
+        #[cfg(not(feature = "tls"))]
+        return false;
+    }
 }
 
 /// A stream to the server, on which nothing was said yet.
@@ -119,11 +133,11 @@ impl DialConfig {
     /// A connection to this address, in a task of its own.
     pub(crate) async fn dial(&self, address: &str, ping: PingTimes) -> Result<Arc<Link>, ConnectError> {
         let target = self.target(address)?;
-        let request = self.request(&target)?;
+        let request = self.request(&target).await?;
         match self.open(&target).await? {
-            Opened::Tcp(io) => self.link(io, &target, request, ping).await,
+            Opened::Tcp(io) => self.link(io, request, ping).await,
             #[cfg(unix)]
-            Opened::Unix(io) => self.link(io, &target, request, ping).await,
+            Opened::Unix(io) => self.link(io, request, ping).await,
         }
     }
 
@@ -134,9 +148,9 @@ impl DialConfig {
         ping: PingTimes,
     ) -> Result<Arc<Link>, ConnectError> {
         let target = self.target(address)?;
-        let request = self.request(&target)?;
+        let request = self.request(&target).await?;
         let io = self.connect(&target, connector.connect()).await?;
-        self.link(io, &target, request, ping).await
+        self.link(io, request, ping).await
     }
 
     /// The same over a stream that is open.
@@ -150,27 +164,20 @@ impl DialConfig {
         IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let target = self.target(address)?;
-        let request = self.request(&target)?;
-        self.link(io, &target, request, ping).await
+        let request = self.request(&target).await?;
+        self.link(io, request, ping).await
     }
 
-    /// Asks for RPC, by TLS if that is how the target is spoken to.
-    async fn link<IO>(
-        &self,
-        io: IO,
-        target: &Target,
-        request: Request<'_>,
-        ping: PingTimes,
-    ) -> Result<Arc<Link>, ConnectError>
+    /// Asks for RPC, by TLS if that is how the server is spoken to.
+    async fn link<IO>(&self, io: IO, request: Request<'_>, ping: PingTimes) -> Result<Arc<Link>, ConnectError>
     where
         IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         #[cfg(feature = "tls")]
-        if target.tls {
-            let io = self.secure(io, target).await?;
+        if let Some(handshake) = &request.tls {
+            let io = self.secure(io, request.address, handshake).await?;
             return Ok(Link::spawn(self.exchange(io, request).await?, ping));
         }
-        let _ = target;
         Ok(Link::spawn(self.exchange(io, request).await?, ping))
     }
 
@@ -215,6 +222,22 @@ impl DialConfig {
         }
     }
 
+    /// A request with this head, and what it takes to send it.
+    async fn addressed<'a>(
+        &self,
+        target: &'a Target,
+        path: &str,
+        head: Vec<u8>,
+    ) -> Result<Request<'a>, ConnectError> {
+        Ok(Request {
+            address: &target.name,
+            path: path.to_owned(),
+            head,
+            #[cfg(feature = "tls")]
+            tls: if target.tls { Some(self.handshake(target).await?) } else { None },
+        })
+    }
+
     fn target(&self, address: &str) -> Result<Target, ConnectError> {
         let target = Target::parse(address)?;
         // Who has set TLS does not want to speak without it because of a scheme that was left out.
@@ -229,7 +252,7 @@ impl DialConfig {
     }
 
     /// Made before anything is dialled, so that settings that cannot work are told at once.
-    fn request<'a>(&self, target: &'a Target) -> Result<Request<'a>, ConnectError> {
+    async fn request<'a>(&self, target: &'a Target) -> Result<Request<'a>, ConnectError> {
         let address = &target.name;
         let path = match &target.path {
             Some(path) => path.clone(),
@@ -249,6 +272,6 @@ impl DialConfig {
         };
         let written = connect.write(&mut head);
         written.map_err(|source| ConnectError::Settings { address: address.clone(), source })?;
-        Ok(Request { address, path: path.path().into(), head })
+        self.addressed(target, path.path(), head).await
     }
 }

@@ -2,19 +2,19 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use rpc_io::tls::tokio_rustls::rustls::client::danger::ServerCertVerifier;
 use rpc_io::tls::tokio_rustls::rustls::client::{ResolvesClientCert, Resumption, WebPkiServerVerifier};
 use rpc_io::tls::tokio_rustls::rustls::pki_types::ServerName;
-use rpc_io::tls::tokio_rustls::rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rpc_io::tls::tokio_rustls::rustls::sign::CertifiedKey;
 use rpc_io::tls::tokio_rustls::rustls::{ClientConfig, Error, RootCertStore, SignatureScheme};
 use rpc_io::tls::{ALPN, Identity, Roots, TlsError, provider};
 use rustls_platform_verifier::Verifier;
 
-/// TLS as a client speaks it, to addresses with `https://`; see
-/// [`Builder::tls`](crate::Builder::tls). TLS 1.3 and 1.2, and `http/1.1` by ALPN. Clones are the
-/// same.
+/// TLS as a client speaks it, to addresses with `https://`, and, once it is given to
+/// [`Builder::tls`](crate::Builder::tls), to those without a scheme. TLS 1.3 and 1.2, and
+/// `http/1.1` by ALPN. Clones are the same.
 ///
 /// Sessions are not resumed: connections are few and last long, and a server that was started again
 /// knows none.
@@ -33,7 +33,7 @@ use rustls_platform_verifier::Verifier;
 pub struct ClientTls {
     base: Option<Arc<ClientConfig>>,
     roots: Option<Roots>,
-    identity: Option<Identity>,
+    identity: Option<Arc<Shown>>,
     server_name: Option<String>,
     /// Made when it is first needed.
     made: Arc<OnceLock<Arc<ClientConfig>>>,
@@ -48,8 +48,8 @@ impl ClientTls {
         Self::default()
     }
 
-    /// Takes a configuration of rustls' as it is, for needs of its own. ALPN is its own affair;
-    /// where it has any, `http/1.1` has to be among it.
+    /// Takes a configuration of rustls' for needs of its own; sessions are not resumed whatever it
+    /// says. ALPN is its own affair; where it has any, `http/1.1` has to be among it.
     #[must_use]
     pub fn from_config(config: Arc<ClientConfig>) -> Self {
         Self { base: Some(config), ..Self::default() }
@@ -65,7 +65,20 @@ impl ClientTls {
     /// Shows this certificate to servers that ask for one (mTLS). Default: none.
     #[must_use]
     pub fn identity(self, identity: Identity) -> Self {
-        Self { identity: Some(identity), made: Arc::default(), ..self }
+        let shown = Shown(RwLock::new(identity.certified_key().clone()));
+        Self { identity: Some(shown.into()), made: Arc::default(), ..self }
+    }
+
+    /// Shows this certificate on connections that are made from now on, also those of clients that were made
+    /// with this or a clone. A server sees it when the client connects again; see
+    /// `Builder::max_connection_age` of rpc-server.
+    ///
+    /// # Errors
+    /// [`TlsError::NoIdentity`] when there is none to be replaced.
+    pub fn replace(&self, identity: Identity) -> Result<(), TlsError> {
+        let shown = self.identity.as_ref().ok_or(TlsError::NoIdentity)?;
+        *shown.0.write().unwrap_or_else(PoisonError::into_inner) = identity.certified_key().clone();
+        Ok(())
     }
 
     /// The name that the server's certificate has to be for, and that the server is asked for
@@ -132,8 +145,7 @@ impl ClientTls {
             config.dangerous().set_certificate_verifier(verifier);
         }
         if let Some(identity) = &self.identity {
-            let key = identity.certified_key().clone();
-            config.client_auth_cert_resolver = Arc::new(SingleCertAndKey::from(key));
+            config.client_auth_cert_resolver = identity.clone();
         }
         config.resumption = Resumption::disabled();
         Ok(config.into())
@@ -144,9 +156,23 @@ impl fmt::Debug for ClientTls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClientTls")
             .field("roots", &self.roots)
-            .field("identity", &self.identity)
+            .field("identity", &self.identity.is_some())
             .field("server_name", &self.server_name)
             .finish_non_exhaustive()
+    }
+}
+
+/// The certificate that is shown, until it is replaced.
+#[derive(Debug)]
+struct Shown(RwLock<Arc<CertifiedKey>>);
+
+impl ResolvesClientCert for Shown {
+    fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        Some(self.0.read().unwrap_or_else(PoisonError::into_inner).clone())
+    }
+
+    fn has_certs(&self) -> bool {
+        true
     }
 }
 

@@ -27,11 +27,14 @@ pub struct Peer {
 #[derive(Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TlsPeer {
-    /// Its certificate and those that lead from it to a root, in DER. They were verified: where no
-    /// certificate is asked for there is none.
-    pub certificates: Vec<Vec<u8>>,
-    /// The DNS names that its certificate is for (its subject alternative names).
+    /// Its own certificate, in DER, which was verified. `None` where none was asked for. Of what it
+    /// sends beside, to lead from there to a root, nobody knows whether it belongs there, so that
+    /// is not kept.
+    pub certificate: Option<Vec<u8>>,
+    /// The DNS names that its certificate is for (its subject alternative names); they may begin with `*.`.
     pub dns_names: Vec<String>,
+    /// The URIs that its certificate is for: a SPIFFE ID, say.
+    pub uris: Vec<String>,
     /// The server's name as it was asked for (SNI).
     pub server_name: Option<String>,
 }
@@ -94,20 +97,13 @@ impl fmt::Display for Peer {
     }
 }
 
-impl TlsPeer {
-    /// A peer that showed these certificates, its own first.
-    #[must_use]
-    pub fn new(certificates: Vec<Vec<u8>>, dns_names: Vec<String>, server_name: Option<String>) -> Self {
-        Self { certificates, dns_names, server_name }
-    }
-}
-
-/// Certificates are kilobytes that nobody reads.
+/// A certificate is a kilobyte that nobody reads.
 impl fmt::Debug for TlsPeer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TlsPeer")
-            .field("certificates", &self.certificates.len())
+            .field("certificate", &self.certificate.as_ref().map(Vec::len))
             .field("dns_names", &self.dns_names)
+            .field("uris", &self.uris)
             .field("server_name", &self.server_name)
             .finish()
     }

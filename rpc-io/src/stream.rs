@@ -6,11 +6,16 @@ use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::timeout;
 
 use crate::linger::linger;
+
+/// TLS has perhaps not sent yet what was written; Go waits as long for it (`tls.Conn.Close`).
+const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// A connection that was taken over from HTTP.
 ///
@@ -42,9 +47,10 @@ impl Stream {
         &self.leftover
     }
 
-    /// Closes it so that what was written arrives: shuts it down, then waits until the peer closes
-    /// too, for 1 s at most, and throws away what it still sends, up to 256 KiB. Dropped with bytes
-    /// unread, TCP resets the connection, which may erase the last words on their way.
+    /// Closes it so that what was written arrives: shuts it down, in 5 s at most, then waits until
+    /// the peer closes too, for 1 s at most, and throws away what it still sends, up to 256 KiB.
+    /// Dropped with bytes unread, TCP resets the connection, which may erase the last words on
+    /// their way.
     ///
     /// # Errors
     /// The transport's, when what was written does not get on its way.
@@ -52,7 +58,8 @@ impl Stream {
     /// # Cancel safety
     /// Dropping the future drops the connection.
     pub async fn finish(mut self) -> io::Result<()> {
-        poll_fn(|cx| Pin::new(&mut self).poll_shutdown(cx)).await?;
+        let said = poll_fn(|cx| Pin::new(&mut self).poll_shutdown(cx));
+        timeout(LAST_WORDS, said).await.map_err(|_| io::ErrorKind::TimedOut)??;
         linger(&mut self).await;
         Ok(())
     }

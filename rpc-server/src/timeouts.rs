@@ -146,7 +146,9 @@ impl Timeouts {
         let now = now();
         if write_end.is_some_and(|end| end <= now) {
             let within = config.write_timeout;
-            let text = format!("the client did not take {waits} bytes of answers within {within:?}");
+            // TLS keeps some itself.
+            let what = if waits > 0 { format!("{waits} bytes of answers") } else { "what was sent".into() };
+            let text = format!("the client did not take {what} within {within:?}");
             let timed_out = io::Error::new(io::ErrorKind::TimedOut, text);
             return Poll::Ready(Due::Failure(ConnectionError::Io(timed_out)));
         }

@@ -35,8 +35,8 @@ const SESSIONS: usize = 256;
 /// ```
 ///
 /// Clones are the same: a [replaced](Self::replace) certificate is that of all of them, and their
-/// handshakes are counted together. A setting makes one that is apart from its clones, so settings
-/// come first.
+/// handshakes are counted together. [`client_roots`](Self::client_roots) makes one that has no more
+/// to do with its clones, so it comes before cloning.
 #[derive(Clone)]
 pub struct ServerTls {
     shared: Arc<Shared>,
@@ -71,7 +71,8 @@ impl ServerTls {
 
     /// Takes a configuration of rustls' as it is, for needs of its own: several certificates,
     /// chosen by the name that is asked for, revocation lists, other verifiers. ALPN is its own
-    /// affair; where it has any, `http/1.1` has to be among it.
+    /// affair; where it has any, `http/1.1` has to be among it. Where it asks clients for certificates, it
+    /// had better not resume sessions: their certificates are not verified again.
     pub fn from_config(config: Arc<ServerConfig>) -> Self {
         Self::with(config, true)
     }
@@ -124,6 +125,9 @@ impl ServerTls {
     /// Handshakes in progress at a time, over all listeners with this or its clones. Default 2,048;
     /// the connection of one more is closed without a word. Connections in their handshake count
     /// among those that are open, too ([`max_connections`](crate::Builder::max_connections)).
+    ///
+    /// Whoever can open many connections can thus keep others out for the time of a handshake: set
+    /// [`max_connections_per_address`](crate::Builder::max_connections_per_address) where strangers connect.
     #[must_use]
     pub fn max_handshakes(mut self, handshakes: usize) -> Self {
         self.max_handshakes = handshakes;
@@ -152,9 +156,10 @@ impl ServerTls {
 
     /// What would serve nobody.
     pub(crate) fn check(&self) -> Result<(), BuildError> {
-        match self.handshake_timeout.is_zero() {
-            true => Err(BuildError::Zero { setting: "handshake_timeout" }),
-            false => Ok(()),
+        match (self.handshake_timeout.is_zero(), self.max_handshakes) {
+            (true, _) => Err(BuildError::Zero { setting: "handshake_timeout" }),
+            (false, 0) => Err(BuildError::Zero { setting: "max_handshakes" }),
+            (false, _) => Ok(()),
         }
     }
 

@@ -212,7 +212,7 @@ async fn a_server_that_hangs_up_is_told() {
     assert_told!(
         address,
         Authority::new().client(),
-        TlsFailure::Closed,
+        TlsFailure::Closed { .. },
         "the connection was closed during the TLS handshake; does the other side speak TLS, and is it not \
          overloaded?"
     );

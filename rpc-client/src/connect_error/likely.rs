@@ -46,8 +46,8 @@ pub(super) fn common_cause(attempts: &Attempts) -> &'static str {
     if causes.all(|cause| cause == first) { first } else { "" }
 }
 
-pub(super) fn closed(address: &str, source: &io::Error) -> String {
-    let tls = if address.starts_with("https:") { "" } else { ", or is this a port for TLS" };
+pub(super) fn closed(tls: bool, source: &io::Error) -> String {
+    let tls = if tls { "" } else { ", or is this a port for TLS" };
     match source.kind() {
         ErrorKind::UnexpectedEof => {
             format!("the server closed the connection before it answered; is it full or shutting down{tls}?")

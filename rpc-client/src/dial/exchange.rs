@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
 #[cfg(feature = "tls")]
-use super::secure::is_alert;
+use super::secure::{Handshake, is_alert};
 use super::{DialConfig, Dialled, Request};
 use crate::connect_error::ConnectError;
 
@@ -54,7 +54,7 @@ impl DialConfig {
         error: HeadError<AnswerError>,
     ) -> ConnectError {
         match error {
-            HeadError::Io(source) => ended(request.address, buffer, source),
+            HeadError::Io(source) => ended(&request, buffer, source),
             HeadError::TooLarge(large) => self.answered(request, large.into()),
             HeadError::Refused(error) => self.answered(request, error),
         }
@@ -119,15 +119,16 @@ pub(super) fn telling(reading: io::Error, sending: Option<io::Error>) -> io::Err
     sending.unwrap_or(reading)
 }
 
-fn ended(address: &str, buffer: &HeadBuffer, source: io::Error) -> ConnectError {
+fn ended(request: &Request<'_>, buffer: &HeadBuffer, source: io::Error) -> ConnectError {
     const SHOWN: usize = 64;
-    let address = address.into();
+    let address = request.address.into();
     #[cfg(feature = "tls")]
     if is_alert(&source) {
-        return ConnectError::TlsHandshake { address, source: TlsFailure::new(source, false) };
+        let in_vain = request.tls.as_ref().is_some_and(Handshake::asked_in_vain);
+        return ConnectError::TlsHandshake { address, source: TlsFailure::new(source, in_vain) };
     }
     if buffer.is_empty() {
-        return ConnectError::Closed { address, source };
+        return ConnectError::Closed { address, tls: request.is_tls(), source };
     }
     let received = &buffer.bytes()[..buffer.bytes().len().min(SHOWN)];
     ConnectError::BrokenOff { address, received: received.escape_ascii().to_string(), source }

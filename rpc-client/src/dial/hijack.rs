@@ -57,17 +57,27 @@ impl DialConfig {
         let mut head = Vec::new();
         write_request(&parts, &target.authority, &mut head)
             .map_err(|source| ConnectError::Settings { address: target.name.clone(), source })?;
-        let request = Request { address: &target.name, path: parts.uri.path().into(), head };
+        let request = self.addressed(&target, parts.uri.path(), head).await?;
         match self.open(&target).await? {
-            #[cfg(feature = "tls")]
-            Opened::Tcp(io) if target.tls => self.take_over(self.secure(io, &target).await?, request).await,
             Opened::Tcp(io) => self.take_over(io, request).await,
             #[cfg(unix)]
             Opened::Unix(io) => self.take_over(io, request).await,
         }
     }
 
-    async fn take_over<IO>(&self, mut io: IO, request: Request<'_>) -> Result<Hijacked, ConnectError>
+    async fn take_over<IO>(&self, io: IO, request: Request<'_>) -> Result<Hijacked, ConnectError>
+    where
+        IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        #[cfg(feature = "tls")]
+        if let Some(handshake) = &request.tls {
+            let io = self.secure(io, request.address, handshake).await?;
+            return self.ask(io, request).await;
+        }
+        self.ask(io, request).await
+    }
+
+    async fn ask<IO>(&self, mut io: IO, request: Request<'_>) -> Result<Hijacked, ConnectError>
     where
         IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use tokio_rustls::rustls;
 
@@ -73,6 +74,9 @@ pub enum TlsError {
     /// decision cannot be changed.
     #[error("a rustls configuration decides itself about the certificates of clients: give it these roots")]
     Decided,
+    /// There is no certificate of the client's to be replaced.
+    #[error("there is no identity to be replaced; was one set?")]
+    NoIdentity,
     /// The name is neither a DNS name nor an IP address.
     #[error("{name:?} is neither a DNS name nor an IP address: no certificate can be for it")]
     Name {
@@ -85,8 +89,16 @@ pub enum TlsError {
         /// Why.
         source: Box<rustls::Error>,
     },
-    /// No verifier of client certificates can be made of the roots.
-    #[error("certificates of clients cannot be verified by these roots: {reason}")]
+    /// Reading the roots that the platform trusts took too long.
+    #[error(
+        "the roots that this platform trusts were not read within {after:?}; is the program's blocking pool full?"
+    )]
+    SlowRoots {
+        /// The time there was.
+        after: Duration,
+    },
+    /// No verifier can be made of the roots.
+    #[error("certificates cannot be verified by these roots: {reason}")]
     Verifier {
         /// Why.
         reason: String,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio_rustls::rustls;
 use tokio_rustls::rustls::{AlertDescription, CertificateError, InvalidMessage};
 
-use words::{also_for, refusal, same_name, span};
+use words::{also_for, closed, refusal, same_name, span};
 
 /// Why a TLS handshake failed, on either side. Displays in one line, with the likely cause; "the
 /// other side" is whoever this side speaks with.
@@ -80,12 +80,16 @@ pub enum TlsFailure {
         /// The time it was given.
         after: Duration,
     },
-    /// The other side closed the connection without a word.
+    /// The other side closed the connection without a word, or cut it.
     #[error(
-        "the connection was closed during the TLS handshake; does the other side speak TLS, \
-         and is it not overloaded?"
+        "the connection was {} during the TLS handshake; does the other side speak TLS, \
+         and is it not overloaded?",
+        closed(source)
     )]
-    Closed,
+    Closed {
+        /// How; [`UnexpectedEof`](io::ErrorKind::UnexpectedEof) when it was closed in good order.
+        source: io::Error,
+    },
     /// The transport failed.
     #[error("the connection failed during the TLS handshake: {source}; does the other side speak TLS?")]
     Io {
@@ -106,6 +110,11 @@ pub enum TlsFailure {
     },
 }
 
+fn is_cut(kind: io::ErrorKind) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    matches!(kind, UnexpectedEof | ConnectionReset | ConnectionAborted | BrokenPipe)
+}
+
 impl TlsFailure {
     /// What a handshake, or the first read or write after it, came to. `unidentified`: this side was
     /// asked for a certificate and had none; TLS 1.2 has no alert for just that.
@@ -113,7 +122,7 @@ impl TlsFailure {
     pub fn new(error: io::Error, unidentified: bool) -> Self {
         match error.downcast::<rustls::Error>() {
             Ok(source) => Self::of_rustls(source, unidentified),
-            Err(source) if source.kind() == io::ErrorKind::UnexpectedEof => Self::Closed,
+            Err(source) if is_cut(source.kind()) => Self::Closed { source },
             Err(source) => Self::Io { source },
         }
     }

@@ -67,16 +67,23 @@ where
     IO: AsyncRead + AsyncWrite + Unpin,
 {
     let failure = TlsFailure::new(error, false);
-    if !matches!(failure, TlsFailure::Closed | TlsFailure::Io { .. }) {
+    if !matches!(failure, TlsFailure::Closed { .. } | TlsFailure::Io { .. }) {
         linger(&mut io, &mut Output::default(), server.config.write_timeout).await;
     }
     failure
 }
 
 fn peer(connection: &ServerConnection) -> TlsPeer {
-    let chain = connection.peer_certificates().unwrap_or_default();
-    let names = chain.first().and_then(|certificate| EndEntityCert::try_from(certificate).ok());
-    let names = names.iter().flat_map(|names| names.valid_dns_names()).map(str::to_owned).collect();
-    let chain = chain.iter().map(|certificate| certificate.to_vec()).collect();
-    TlsPeer::new(chain, names, connection.server_name().map(str::to_owned))
+    let mut peer = TlsPeer::default();
+    peer.server_name = connection.server_name().map(str::to_owned);
+    // The others are what the client says leads from there to a root.
+    let own = connection.peer_certificates().and_then(|chain| chain.first());
+    if let Some(own) = own {
+        peer.certificate = Some(own.to_vec());
+        if let Ok(names) = EndEntityCert::try_from(own) {
+            peer.dns_names = names.valid_dns_names().map(str::to_owned).collect();
+            peer.uris = names.valid_uri_names().map(str::to_owned).collect();
+        }
+    }
+    peer
 }

@@ -1,5 +1,6 @@
 //! What a failure most likely comes from, in words for the person who has to find out.
 
+use std::io;
 use std::time::Duration;
 
 use tokio_rustls::rustls;
@@ -9,6 +10,13 @@ const SAME_NAME: &str = "; is there another authority of the same name, an older
 
 /// Names that are shown; a certificate may have hundreds.
 const SHOWN: usize = 4;
+
+pub(super) fn closed(source: &io::Error) -> String {
+    match source.kind() {
+        io::ErrorKind::UnexpectedEof => "closed".into(),
+        _ => format!("cut ({source})"),
+    }
+}
 
 /// What came from the other side is shortened, and has no control characters.
 pub(super) fn also_for(names: &[String]) -> String {
