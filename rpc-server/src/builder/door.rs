@@ -19,8 +19,9 @@ impl Builder {
     /// [`route`](Self::route) or the debug page is served. Default: everybody.
     ///
     /// Refuses with 401 ([`Refusal::unauthorized`]), 403 ([`Refusal::forbidden`]) or what fits.
-    /// What it returns otherwise is for the handlers: [`Context::extension`], and the extensions of
-    /// a route's request.
+    /// What it returns otherwise is for the handlers:
+    /// [`Context::extension`](rpc_core::Context::extension), and the extensions of a route's
+    /// request.
     ///
     /// It has what is left of the [`head_timeout`](Self::head_timeout), then the client gets 503.
     /// Of several, all must agree; they are asked in the order in which they were added, and each
@@ -105,7 +106,7 @@ impl Builder {
 
     /// Shows the debug page on the server's own listener, at this path (Go: `HandleHTTP`, at
     /// `/debug/rpc`). Default: off, because it belongs on a listener of its own,
-    /// [`Server::debug_page`].
+    /// [`Server::debug_page`](crate::Server::debug_page).
     #[cfg(feature = "debug-page")]
     pub fn debug_page_at(mut self, path: impl Into<String>) -> Self {
         let added = self.add_route(path.into(), Box::new(|server, request| debug::reply(server, &request)));
