@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use rpc_core::Peer;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::builder::Builder;
-use crate::door::Door;
+use crate::door::{Door, Entered};
 use crate::error::ConnectionError;
 use crate::listener::Listener;
 use crate::registry::MethodStats;
@@ -68,17 +69,8 @@ impl Server {
     where
         IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        // Tracked from here on, so that a shutdown waits for it.
-        let tracked = self.state.shutdown.connections.token();
         let door = Door::new(self.state.clone(), peer);
-        async move {
-            let _tracked = tracked;
-            // Boxed, so that nothing of it is left in the connection's task.
-            match Box::pin(door.enter(io)).await? {
-                Some(entered) => entered.serve().await,
-                None => Ok(()),
-            }
-        }
+        self.serve_entered(Box::pin(door.enter(io)))
     }
 
     /// The same over TLS, its handshake first. What it finds out becomes a part of the `peer`.
@@ -98,11 +90,25 @@ impl Server {
     where
         IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        let tracked = self.state.shutdown.connections.token();
         let door = Door::new(self.state.clone(), peer);
+        self.serve_entered(Box::pin(door.enter_tls(io, tls)))
+    }
+
+    /// Serves what the HTTP phase lets in. That is boxed, so that nothing of it is left in the
+    /// connection's task.
+    fn serve_entered<IO, F>(
+        &self,
+        entering: Pin<Box<F>>,
+    ) -> impl Future<Output = Result<(), ConnectionError>> + Send + use<IO, F>
+    where
+        IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+        F: Future<Output = Result<Option<Entered<IO>>, ConnectionError>> + Send,
+    {
+        // Tracked from here on, so that a shutdown waits for it.
+        let tracked = self.state.shutdown.connections.token();
         async move {
             let _tracked = tracked;
-            match Box::pin(door.enter_tls(io, tls)).await? {
+            match entering.await? {
                 Some(entered) => entered.serve().await,
                 None => Ok(()),
             }
