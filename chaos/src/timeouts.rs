@@ -29,10 +29,6 @@ const SHORT: Duration = Duration::from_millis(300);
 const LATE: Duration = Duration::from_millis(50);
 const EARLY: Duration = Duration::from_millis(5);
 
-/// The kernel's timers are coarse, several of them follow each other, and the time of what is not acknowledged
-/// begins when that is sent for the second time.
-const KERNELS: Duration = Duration::from_secs(1);
-
 /// For descriptors of both sides, last words included.
 const COME_BACK: Duration = Duration::from_secs(3);
 
