@@ -31,7 +31,8 @@ use crate::until::Until;
 /// A call on its way.
 ///
 /// When its connection is lost and the client reconnects, it moves to the next one if it has
-/// certainly not run, or if it is [idempotent](rpc_core::Call::idempotent) (five times at the most).
+/// certainly not run, or if it is [idempotent](rpc_core::Call::idempotent). It is sent five times at the
+/// most when it may have run, or when servers turn it away.
 ///
 /// # Cancel safety
 /// Safe to drop at any time. A call that was not sent is never sent then; one that was sent is

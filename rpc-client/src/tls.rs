@@ -98,22 +98,27 @@ impl ClientTls {
 
     /// What a connection is made with, and who notices that the server asks for a certificate.
     pub(crate) async fn config(&self) -> Result<(Arc<ClientConfig>, Arc<Asked>), TlsError> {
-        let made = match (self.made.get(), &self.roots, &self.base) {
-            (Some(made), ..) => made.clone(),
-            (None, None, None) => {
-                // It reads files.
-                let tls = self.clone();
-                let made = tokio::task::spawn_blocking(move || tls.make()).await;
-                made.unwrap_or_else(|stopped| Err(TlsError::from(Error::General(stopped.to_string()))))?
-            }
-            _ => self.make()?,
+        let reads_files = self.made.get().is_none() && self.roots.is_none() && self.base.is_none();
+        let made = if reads_files {
+            let tls = self.clone();
+            let made = tokio::task::spawn_blocking(move || tls.made()).await;
+            made.unwrap_or_else(|stopped| Err(TlsError::from(Error::General(stopped.to_string()))))?
+        } else {
+            self.made()?
         };
-        let made = self.made.get_or_init(|| made);
-        let mut config = ClientConfig::clone(made);
+        let mut config = ClientConfig::clone(&made);
         let inner = config.client_auth_cert_resolver.clone();
         let asked = Arc::new(Asked { inner, in_vain: AtomicBool::new(false) });
         config.client_auth_cert_resolver = asked.clone();
         Ok((config.into(), asked))
+    }
+
+    /// Kept as soon as it is made: who has waited too long for it finds it there the next time.
+    fn made(&self) -> Result<Arc<ClientConfig>, TlsError> {
+        match self.made.get() {
+            Some(made) => Ok(made.clone()),
+            None => self.make().map(|made| self.made.get_or_init(|| made).clone()),
+        }
     }
 
     fn make(&self) -> Result<Arc<ClientConfig>, TlsError> {

@@ -1,10 +1,13 @@
 //! A method that tests can hold open.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use rpc_core::handshake::Refusal;
 use rpc_core::{Context, Method, Status};
-use rpc_server::Builder;
+use rpc_server::{Builder, Request};
 use tokio::sync::Semaphore;
 
 use crate::within;
@@ -38,6 +41,18 @@ impl Gate {
     pub fn method(&self, name: &'static str) -> Method {
         let gate = self.clone();
         Method::new(name, move |_: Context, number: i64| gate.clone().pass(number))
+    }
+
+    /// A hook that lets in whom the gate lets through.
+    pub fn hook(
+        &self,
+    ) -> impl Fn(Request) -> Pin<Box<dyn Future<Output = Result<i64, Refusal>> + Send>> + Send + Sync + use<>
+    {
+        let gate = self.clone();
+        move |_| {
+            let passing = gate.clone().pass(1);
+            Box::pin(async move { passing.await.map_err(|_| Refusal::forbidden("")) })
+        }
     }
 
     /// What the method does: for routes and hooks too.

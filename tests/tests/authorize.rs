@@ -146,12 +146,7 @@ async fn its_refusal_is_the_connect_error_of_a_client() {
 #[tokio::test]
 async fn the_hook_is_not_asked_about_what_is_refused_anyway() {
     let gate = Gate::new();
-    let asked = gate.clone();
-    let hook = move |_: Request| {
-        let asked = asked.clone();
-        async move { asked.pass(1).await.map_err(|_| Refusal::forbidden("")) }
-    };
-    let server = everything().authorize(hook).build().unwrap();
+    let server = everything().authorize(gate.hook()).build().unwrap();
     for (head, status) in [
         ("GET /elsewhere HTTP/1.0\r\n", 405),
         ("POST /_rpc_ HTTP/1.0\r\n", 405),

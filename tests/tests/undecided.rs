@@ -68,12 +68,7 @@ async fn a_hook_that_panics_is_a_500_for_its_connection_alone() {
 #[tokio::test(start_paused = true)]
 async fn whoever_is_not_let_in_yet_when_the_server_shuts_down_gets_503_at_once() {
     let gate = Gate::new();
-    let asked = gate.clone();
-    let hook = move |_: Request| {
-        let asked = asked.clone();
-        async move { asked.pass(1).await.map_err(|_| Refusal::forbidden("")) }
-    };
-    let server = everything().authorize(hook).build().unwrap();
+    let server = everything().authorize(gate.hook()).build().unwrap();
     let (mut near, served) = serve(&server, Peer::unknown());
     near.write_all(b"CONNECT /_rpc_ HTTP/1.0\r\n\r\n").await.unwrap();
     gate.entered().await;

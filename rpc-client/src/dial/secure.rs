@@ -2,26 +2,20 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 
+use bytes::Bytes;
+use rpc_io::Stream;
 use rpc_io::tls::tokio_rustls::TlsConnector;
 use rpc_io::tls::tokio_rustls::client::TlsStream;
 use rpc_io::tls::tokio_rustls::rustls::pki_types::ServerName;
 use rpc_io::tls::tokio_rustls::rustls::{ClientConfig, Error};
 use rpc_io::tls::{TlsError, TlsFailure};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, copy, sink};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 
 use super::{DialConfig, Target};
 use crate::connect_error::ConnectError;
 use crate::tls::Asked;
-
-/// After a handshake that failed so much of what still comes is thrown away, so that the reset for unread
-/// input does not overtake the alert that tells the server why.
-const LINGER_BYTES: u64 = 64 * 1024;
-
-/// And for so long, while the caller knows already.
-const LINGER_TIME: Duration = Duration::from_secs(1);
 
 /// What a handshake is made with.
 pub(super) struct Handshake {
@@ -68,23 +62,15 @@ impl DialConfig {
             Ok(Ok(stream)) => Ok(stream),
             Ok(Err((error, io))) => {
                 let failure = TlsFailure::new(error, asked.in_vain());
-                // There is an alert on its way, unless there is no way any more.
+                // There is an alert on its way, unless there is no way any more. The caller knows already.
                 if !matches!(failure, TlsFailure::Closed { .. } | TlsFailure::Io { .. }) {
-                    tokio::spawn(linger(io));
+                    tokio::spawn(Stream::new(io, Bytes::new()).finish());
                 }
                 Err(failed(failure))
             }
             Err(_) => Err(failed(TlsFailure::Timeout { after })),
         }
     }
-}
-
-async fn linger<IO: AsyncRead + AsyncWrite + Unpin>(mut io: IO) {
-    let _ = timeout(LINGER_TIME, async {
-        io.shutdown().await?;
-        copy(&mut io.take(LINGER_BYTES), &mut sink()).await
-    })
-    .await;
 }
 
 /// In TLS 1.3 a server looks at the client's certificate when the client is done with the handshake already: what it

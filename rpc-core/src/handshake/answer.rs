@@ -133,7 +133,7 @@ pub fn check_first_bytes(bytes: &[u8]) -> Result<(), AnswerError> {
 /// of it (`Proxy`, `Version`, `NoCommonFormat`); the text that says why is in the body, for
 /// [`Refusal::read_body`].
 pub fn parse_answer(head: &[u8], offered: &[Format]) -> Result<Terms, AnswerError> {
-    let (status, reason, headers) = parse(head)?;
+    let (Parts { status, headers, .. }, reason) = parse(head)?;
     if !status.is_success() {
         return Err(refusal(status, &reason, headers, offered));
     }
@@ -160,17 +160,11 @@ pub fn parse_answer(head: &[u8], offered: &[Format]) -> Result<Terms, AnswerErro
 ///
 /// `Tls`, `NotHttp` or `Malformed`.
 pub fn parse_response(head: &[u8]) -> Result<Parts, AnswerError> {
-    let (status, _, headers) = parse(head)?;
-    let mut parts = Response::new(()).into_parts().0;
-    (parts.status, parts.headers) = (status, headers);
-    // `parse` takes no others.
-    let is_old = head.trim_ascii_start().starts_with(b"HTTP/1.0");
-    parts.version = if is_old { Version::HTTP_10 } else { Version::HTTP_11 };
-    Ok(parts)
+    parse(head).map(|(parts, _)| parts)
 }
 
-/// Its status, the reason phrase, and the headers.
-fn parse(head: &[u8]) -> Result<(StatusCode, String, HeaderMap), AnswerError> {
+/// With its reason phrase.
+fn parse(head: &[u8]) -> Result<(Parts, String), AnswerError> {
     check_first_bytes(head)?;
     let mut lines = [httparse::EMPTY_HEADER; MAX_HEADERS];
     let mut answer = httparse::Response::new(&mut lines);
@@ -179,10 +173,12 @@ fn parse(head: &[u8]) -> Result<(StatusCode, String, HeaderMap), AnswerError> {
     if parsed != httparse::Status::Complete(head.len()) {
         return Err(AnswerError::Malformed("not exactly one head".to_owned()));
     }
-    let status = StatusCode::from_u16(answer.code.unwrap_or_default())
+    let mut parts = Response::new(()).into_parts().0;
+    parts.status = StatusCode::from_u16(answer.code.unwrap_or_default())
         .map_err(|_| AnswerError::Malformed("malformed status code".to_owned()))?;
-    let headers = collect(answer.headers).map_err(AnswerError::Malformed)?;
-    Ok((status, answer.reason.unwrap_or_default().to_owned(), headers))
+    parts.version = if answer.version == Some(0) { Version::HTTP_10 } else { Version::HTTP_11 };
+    parts.headers = collect(answer.headers).map_err(AnswerError::Malformed)?;
+    Ok((parts, answer.reason.unwrap_or_default().to_owned()))
 }
 
 /// What a status other than 2xx says, together with its headers.
