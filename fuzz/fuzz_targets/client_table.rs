@@ -107,7 +107,7 @@ fuzz_target!(|input: Input| {
 impl Table {
     fn new(limit: u32) -> Self {
         Self {
-            calls: Calls::new(Limits { max_calls: limit, ..Limits::default() }),
+            calls: Calls::new(Limits { max_calls: limit, ..Limits::default() }, Limits::default()),
             limit,
             model: BTreeMap::new(),
             last: CallId::NONE,

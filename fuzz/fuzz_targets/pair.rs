@@ -101,7 +101,7 @@ impl Joined {
     fn new(max_calls: u32) -> Self {
         let limits = Limits { max_calls, ..Limits::default() };
         Self {
-            client: client::Calls::new(limits),
+            client: client::Calls::new(limits, Limits::default()),
             client_input: Input::new(limits.max_frame),
             client_out: Output::default(),
             server: server::Calls::new(limits),

@@ -98,6 +98,14 @@ impl Builder {
         self
     }
 
+    /// Bytes of items that a stream's answer may carry before they are taken, each counted as 32 more.
+    /// Default 256 KiB, from 64 KiB to 2 GiB. The memory that a stream may take here is this and its
+    /// largest item; on a link with much delay it bounds the rate of a stream.
+    pub fn stream_window(mut self, bytes: u32) -> Self {
+        self.dial.limits.window = bytes;
+        self
+    }
+
     /// How long the server may say nothing before it is asked whether it is there. Default 30 s, at
     /// least 1 s, for a server bears no more; `None`: it is never asked, and a connection whose other
     /// end is gone without a word may wait for an answer for ever.

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rpc_core::caller::{Request, ValueOf};
-use rpc_core::{Call, Caller, Executed};
+use rpc_core::stream::Shape;
+use rpc_core::{BidiStream, Call, Caller, ClientStream, Executed, ServerStream, StreamCall};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -15,7 +16,7 @@ use crate::builder::Builder;
 use crate::connect_error::ConnectError;
 use crate::endpoint::Endpoint;
 use crate::error::Error;
-use crate::pending::Pending;
+use crate::pending::{Opening, Pending};
 use crate::ping::ping;
 use crate::state::{ConnectionState, StateWatch};
 
@@ -77,6 +78,51 @@ impl Client {
         R: DeserializeOwned + Send + 'static,
     {
         Call::borrowing(self.clone(), method, args)
+    }
+
+    /// A call of a method that answers with a stream of `T`, by its full name. `.await` gives the
+    /// [`Streaming`](rpc_core::Streaming) when the handler has begun to answer.
+    pub fn call_server_stream<A, T>(
+        &self,
+        method: impl Into<Cow<'static, str>>,
+        args: A,
+    ) -> StreamCall<Self, A, ServerStream<T>>
+    where
+        A: Serialize + Send,
+        T: DeserializeOwned + Send + 'static,
+    {
+        StreamCall::borrowing(self.clone(), method, args)
+    }
+
+    /// A call of a method that takes a stream of `T` behind its arguments and answers with one `R`, by
+    /// its full name. `.await` gives a [`Sender`](rpc_core::Sender) and the answer as a future.
+    pub fn call_client_stream<A, T, R>(
+        &self,
+        method: impl Into<Cow<'static, str>>,
+        args: A,
+    ) -> StreamCall<Self, A, ClientStream<T, R>>
+    where
+        A: Serialize + Send,
+        T: 'static,
+        R: DeserializeOwned + Send + 'static,
+    {
+        StreamCall::borrowing(self.clone(), method, args)
+    }
+
+    /// A call of a method that takes a stream of `T` behind its arguments and answers with a stream of
+    /// `R`, by its full name. `.await` gives a [`Sender`](rpc_core::Sender) and a
+    /// [`Streaming`](rpc_core::Streaming).
+    pub fn call_bidi_stream<A, T, R>(
+        &self,
+        method: impl Into<Cow<'static, str>>,
+        args: A,
+    ) -> StreamCall<Self, A, BidiStream<T, R>>
+    where
+        A: Serialize + Send,
+        T: 'static,
+        R: DeserializeOwned + Send + 'static,
+    {
+        StreamCall::borrowing(self.clone(), method, args)
     }
 
     /// Makes a call without waiting for it (Go: `Client.Go`): the arguments are encoded now, and
@@ -159,6 +205,10 @@ impl Client {
 
 impl Caller for Client {
     type Error = Error;
+    type Opening<A>
+        = Opening<A>
+    where
+        A: Serialize + Send;
     type Pending<A, R>
         = Pending<A, R>
     where
@@ -179,6 +229,13 @@ impl Caller for Client {
         R: DeserializeOwned + Send + 'static,
     {
         Pending::started(self.endpoint, request)
+    }
+
+    fn open<A>(self, request: Request<A>, shape: Shape) -> Opening<A>
+    where
+        A: Serialize + Send,
+    {
+        Opening::new(self.endpoint, request, shape)
     }
 }
 

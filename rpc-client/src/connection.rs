@@ -23,6 +23,9 @@ const FAREWELL: Duration = Duration::from_secs(1);
 /// Reads in a row before it is the writes' turn, which share tokio's budget of a poll with them.
 const READS: usize = 16;
 
+/// Items of streams are added to the output up to so many bytes, so that no call waits behind more.
+const FILL: usize = 64 * 1024;
+
 /// A larger input buffer is given back while the connection is idle.
 const KEPT_INPUT: usize = 4096;
 
@@ -31,6 +34,8 @@ pub(crate) struct Connection<IO> {
     input: Input,
     /// What was taken from the callers and is on its way.
     writing: Output,
+    /// So much at its end are items of streams, which say nothing about Requests.
+    items: usize,
     /// The server did not take all of it.
     blocked: bool,
     woken: Vec<Waker>,
@@ -80,7 +85,7 @@ impl<IO> Connection<IO> {
     /// Ends the calls, unless that was done.
     fn end(&mut self, lost: Lost) {
         if !mem::replace(&mut self.ended, true) {
-            self.shared.end(lost, self.writing.len());
+            self.shared.end(lost, self.writing.len().saturating_sub(self.items));
         }
     }
 }
@@ -99,6 +104,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
             io,
             input,
             writing: Output::default(),
+            items: 0,
             blocked: false,
             woken: Vec::new(),
             shared,
@@ -155,7 +161,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
                         tokio::task::yield_now().await;
                     }
                     rpc_io::lend_buffer(&mut self.writing);
-                    self.shared.take_output(&mut self.writing);
+                    self.items = self.shared.take_output(&mut self.writing, FILL);
                     self.ping_waits = false;
                 }
             }
@@ -245,7 +251,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
     async fn say_farewell(&mut self) {
         let sent = poll_fn(|cx| rpc_io::poll_send(&mut self.io, cx, &mut self.writing)).await;
         if sent.is_ok() {
-            self.shared.take_output(&mut self.writing);
+            self.items = self.shared.take_output(&mut self.writing, 0);
             let _ = poll_fn(|cx| rpc_io::poll_send(&mut self.io, cx, &mut self.writing)).await;
             let _ = self.io.shutdown().await;
         }

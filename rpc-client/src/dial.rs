@@ -100,6 +100,8 @@ pub(crate) struct Dialled<IO> {
     /// Holds what came right behind the answer.
     pub(crate) input: Input,
     pub(crate) terms: Terms,
+    /// What the server was told that this side takes.
+    pub(crate) own: Limits,
 }
 
 /// What the server is asked, ready to be sent.

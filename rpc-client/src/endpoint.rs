@@ -6,15 +6,16 @@ use std::io;
 use std::mem;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rpc_core::Format;
+use rpc_io::now;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use crate::connect_error::ConnectError;
-use crate::error::CallInfo;
-use crate::interceptor::Interceptor;
+use crate::error::{CallInfo, Error};
+use crate::interceptor::{Ended, Interceptor};
 use crate::link::Link;
 use crate::reconnect::{Reconnect, stay_connected};
 
@@ -91,6 +92,18 @@ impl Endpoint {
 
     pub(crate) fn call_info(&self, method: Cow<'static, str>) -> Box<CallInfo> {
         Box::new(CallInfo { method, peer: self.peer.clone() })
+    }
+
+    /// Lets the first `agreed` interceptors see the end of a call that was made then.
+    pub(crate) fn after(
+        &self,
+        method: &str,
+        made: Instant,
+        agreed: usize,
+        outcome: Option<Result<(), &Error>>,
+    ) {
+        let ended = Ended { method, outcome, elapsed: now() - made };
+        self.interceptors[..agreed].iter().rev().for_each(|one| one.after(&ended));
     }
 
     /// Whether a connection that is lost is followed by another one.

@@ -9,9 +9,11 @@ use std::time::Duration;
 use rpc_core::error::MetadataError;
 use rpc_core::format::{DecodeError, EncodeError};
 use rpc_core::message::GoAway;
+use rpc_core::stream::Fault;
 use rpc_core::{Executed, ProtocolError, Status};
 
 use crate::connect_error::ConnectError;
+use crate::until::Stop;
 
 /// Which call, to whom: what every [`Error`] names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,6 +89,28 @@ pub enum Error {
         /// Whether the handler may have run.
         executed: Executed,
     },
+    /// No item of a stream came for as long as the call [waits for one](rpc_core::Call::idle_timeout).
+    #[error("{call}: no item within {after:?}")]
+    Idle {
+        /// The call.
+        call: Box<CallInfo>,
+        /// The time an item was given.
+        after: Duration,
+    },
+    /// This side gave a call with streams up: its sender was dropped before it was finished.
+    #[error("{call}: given up, for its sender was dropped before it was finished")]
+    GivenUp {
+        /// The call.
+        call: Box<CallInfo>,
+    },
+    /// What came on a stream cannot be taken. Only this call fails.
+    #[error("{call}: {source}")]
+    Stream {
+        /// The call.
+        call: Box<CallInfo>,
+        /// Why.
+        source: Fault,
+    },
     /// An interceptor of this client refused the call. It has not run.
     #[error("{call}: refused by an interceptor: {source}")]
     Intercepted {
@@ -140,12 +164,29 @@ impl Error {
             | Error::Shutdown { executed, .. }
             | Error::DeadlineExceeded { executed, .. }
             | Error::Cancelled { executed, .. } => *executed,
-            Error::Decode { .. } => Executed::Yes,
+            Error::Decode { .. } | Error::Stream { .. } => Executed::Yes,
+            Error::Idle { .. } | Error::GivenUp { .. } => Executed::Maybe,
             Error::Connect { .. }
             | Error::Intercepted { .. }
             | Error::Encode { .. }
             | Error::Metadata { .. }
             | Error::Limit { .. } => Executed::No,
+        }
+    }
+
+    /// The connection of a call is lost.
+    pub(crate) fn lost(call: Box<CallInfo>, lost: Lost, executed: Executed) -> Self {
+        match lost {
+            Lost::Closed => Error::Shutdown { call, executed },
+            source => Error::ConnectionLost { call, executed, source },
+        }
+    }
+
+    /// A call is not to go on.
+    pub(crate) fn stopped(call: Box<CallInfo>, stop: Stop, executed: Executed) -> Self {
+        match stop {
+            Stop::Deadline(after) => Error::DeadlineExceeded { call, executed, after },
+            Stop::Parent => Error::Cancelled { call, executed },
         }
     }
 
@@ -187,6 +228,9 @@ impl Error {
             | Error::Shutdown { call, .. }
             | Error::DeadlineExceeded { call, .. }
             | Error::Cancelled { call, .. }
+            | Error::Idle { call, .. }
+            | Error::GivenUp { call }
+            | Error::Stream { call, .. }
             | Error::Intercepted { call, .. }
             | Error::Encode { call, .. }
             | Error::Decode { call, .. }

@@ -45,7 +45,7 @@ pub use connect_error::{Attempt, Attempts, ConnectError};
 pub use dial::{AddressError, Connector, Hijacked};
 pub use error::{CallInfo, Error, Lost};
 pub use interceptor::{Ended, Interceptor, Outgoing};
-pub use pending::Pending;
+pub use pending::{Opening, Pending};
 #[cfg(feature = "tls")]
 pub use rpc_io::tls::{Identity, PemSource, Roots, TlsError, TlsFailure, tokio_rustls, tokio_rustls::rustls};
 pub use rpc_io::{Stream, TcpOptions};

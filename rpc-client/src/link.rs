@@ -26,8 +26,8 @@ impl Link {
     where
         IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        let Dialled { io, input, terms } = dialled;
-        let shared = Arc::new(Shared::new(terms.limits));
+        let Dialled { io, input, terms, own } = dialled;
+        let shared = Arc::new(Shared::new(terms.limits, own));
         let (leaving, over) = (CancellationToken::new(), CancellationToken::new());
         let connection = Connection::new((io, input), shared.clone(), ping, &leaving, &over);
         // Boxed, because its future would hold it twice.

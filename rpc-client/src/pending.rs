@@ -1,7 +1,9 @@
 //! One call, from its request to its result.
 
+mod opening;
 mod sending;
 
+pub use opening::Opening;
 pub(crate) use sending::MOST_SENDS;
 
 use std::borrow::Cow;
@@ -16,15 +18,15 @@ use std::time::Instant;
 
 use rpc_core::caller::{Options, Reply, Request};
 use rpc_core::client::Outcome;
+use rpc_core::stream::{Duplex, Shape};
 use rpc_core::{Body, CallId, Executed, Metadata};
-use rpc_io::{now, with_scratch};
+use rpc_io::with_scratch;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::args::{Args, encode_apart};
 use crate::endpoint::{Endpoint, NotConnected};
 use crate::error::{CallInfo, Error, Lost};
-use crate::interceptor::Ended;
 use crate::link::Link;
 use crate::until::Until;
 
@@ -51,6 +53,8 @@ pub struct Pending<A, R> {
     idempotent: bool,
     /// How often it was sent.
     sends: u8,
+    /// Of a call with streams.
+    shape: Option<Shape>,
     /// It went on to another connection from one on which it may have run.
     perhaps: Option<Box<Lost>>,
     /// When it was made, and how many interceptors agreed; only if there are any.
@@ -68,6 +72,8 @@ enum State {
     /// In the queue for a slot, under this ticket.
     Queued(Arc<Link>, u64),
     Sent(Arc<Link>, CallId),
+    /// The same of a call with streams.
+    Open(Arc<Link>, Arc<Duplex>),
     Failed(Error),
     Over,
 }
@@ -84,6 +90,7 @@ impl<A: Serialize + Send, R: DeserializeOwned + Send + 'static> Pending<A, R> {
             until: Until::default(),
             idempotent: false,
             sends: 0,
+            shape: None,
             perhaps: None,
             intercepted: None,
             reply: PhantomData,
@@ -123,6 +130,7 @@ impl<A: Serialize + Send, R: DeserializeOwned + Send + 'static> Pending<A, R> {
             until: mem::take(&mut call.until),
             idempotent: call.idempotent,
             sends: call.sends,
+            shape: None,
             perhaps: call.perhaps.take(),
             intercepted: call.intercepted.take(),
             reply: PhantomData,
@@ -131,12 +139,22 @@ impl<A: Serialize + Send, R: DeserializeOwned + Send + 'static> Pending<A, R> {
 
     #[inline]
     fn poll_call(&mut self, cx: &mut Context<'_>) -> Poll<Result<Reply<R>, Error>> {
+        while let State::Sent(..) = &self.state {
+            if let Some(result) = ready!(with_scratch(|body| self.poll_sent(cx.waker(), body))) {
+                return Poll::Ready(result);
+            }
+        }
+        ready!(self.poll_way(cx))?;
+        // The waker is left with the call.
+        Poll::Pending
+    }
+
+    /// Ready when the call is sent.
+    #[inline]
+    fn poll_way(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         loop {
             let (link, ticket) = match &mut self.state {
-                State::Sent(..) => match ready!(with_scratch(|body| self.poll_sent(cx.waker(), body))) {
-                    Some(result) => return Poll::Ready(result),
-                    None => continue,
-                },
+                State::Sent(..) | State::Open(..) => return Poll::Ready(Ok(())),
                 State::New(_) => {
                     self.prepare()?;
                     continue;
@@ -151,7 +169,7 @@ impl<A: Serialize + Send, R: DeserializeOwned + Send + 'static> Pending<A, R> {
                 State::Connecting(connect) => match ready!(connect.as_mut().poll(cx)) {
                     Ok(link) => (link, None),
                     Err(NotConnected::Closed) => {
-                        return Poll::Ready(Err(self.lost(Lost::Closed, Executed::No)));
+                        return Poll::Ready(Err(Error::lost(self.info(), Lost::Closed, Executed::No)));
                     }
                     Err(NotConnected::Failed(source)) => {
                         return Poll::Ready(Err(Error::Connect { call: self.info(), source }));
@@ -168,8 +186,8 @@ impl<A: Serialize + Send, R: DeserializeOwned + Send + 'static> Pending<A, R> {
                 State::Over => panic!("a call was polled after it was ready"),
             };
             self.submit(link, Some(cx.waker()), ticket)?;
-            // The waker is left with the call or in the queue, unless the call goes on to another connection.
-            if !matches!(self.state, State::Connecting(_)) {
+            // The waker is left in the queue.
+            if let State::Queued(..) = self.state {
                 return Poll::Pending;
             }
         }
@@ -188,7 +206,7 @@ impl<A: Serialize + Send, R: DeserializeOwned + Send + 'static> Pending<A, R> {
                 }
             }
             Outcome::Status(status) => Err(Error::Status { call: self.info(), status }),
-            Outcome::Expired => Err(self.stopped(self.until.expired(), Executed::Maybe)),
+            Outcome::Expired => Err(Error::stopped(self.info(), self.until.expired(), Executed::Maybe)),
             Outcome::Lost(executed) => {
                 let lost = link.shared.lost();
                 match self.move_on(lost, executed) {
@@ -208,30 +226,45 @@ impl<A: Serialize + Send, R: DeserializeOwned + Send + 'static> Future for Pendi
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
-        let mut polled = this.poll_call(cx);
-        let sent = matches!(this.state, State::Sent(..));
-        if polled.is_pending()
-            && !this.until.is_never()
-            && let Poll::Ready(stop) = this.until.poll(sent, cx)
-        {
-            let executed = if sent { Executed::Maybe } else { Executed::No };
+        let polled = this.poll_call(cx);
+        let polled = this.or_stopped(polled, cx);
+        if let Poll::Ready(Ok(_)) = &polled {
             this.leave();
-            polled = Poll::Ready(Err(this.stopped(stop, executed)));
-        }
-        if let Poll::Ready(Err(_)) = &polled
-            && let Some(lost) = this.perhaps.take()
-        {
-            polled = polled.map_err(|error| error.after_doubt(*lost));
-        }
-        if let Poll::Ready(result) = &polled {
-            this.leave();
-            this.after(Some(result.as_ref().map(|_| ())));
+            this.after(Some(Ok(())));
         }
         polled
     }
 }
 
 impl<A, R> Pending<A, R> {
+    /// Ends a call that is not ready if its time is up; sees to what a call that failed leaves behind.
+    #[inline]
+    fn or_stopped<T>(
+        &mut self,
+        mut polled: Poll<Result<T, Error>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<T, Error>> {
+        let sent = matches!(self.state, State::Sent(..) | State::Open(..));
+        if polled.is_pending()
+            && !self.until.is_never()
+            && let Poll::Ready(stop) = self.until.poll(sent, cx)
+        {
+            let executed = if sent { Executed::Maybe } else { Executed::No };
+            self.leave();
+            polled = Poll::Ready(Err(Error::stopped(self.info(), stop, executed)));
+        }
+        if let Poll::Ready(Err(_)) = &polled
+            && let Some(lost) = self.perhaps.take()
+        {
+            polled = polled.map_err(|error| error.after_doubt(*lost));
+        }
+        if let Poll::Ready(Err(error)) = &polled {
+            self.leave();
+            self.after(Some(Err(error)));
+        }
+        polled
+    }
+
     fn info(&self) -> Box<CallInfo> {
         self.endpoint.call_info(self.method.clone())
     }
@@ -243,6 +276,7 @@ impl<A, R> Pending<A, R> {
             State::Over => return,
             State::Sent(link, id) => link.shared.abandon(*id),
             State::Queued(link, ticket) => link.shared.leave_queue(*ticket),
+            State::Open(_, duplex) => duplex.give_up(),
             _ => {}
         }
         self.state = State::Over;
@@ -251,8 +285,7 @@ impl<A, R> Pending<A, R> {
     #[inline]
     fn after(&mut self, outcome: Option<Result<(), &Error>>) {
         if let Some((made, agreed)) = self.intercepted.take() {
-            let ended = Ended { method: &self.method, outcome, elapsed: now() - made };
-            self.endpoint.interceptors[..agreed].iter().rev().for_each(|one| one.after(&ended));
+            self.endpoint.after(&self.method, made, agreed, outcome);
         }
     }
 }

@@ -8,21 +8,19 @@ const BURST: u32 = 1000;
 /// One more every so often: 33 per second.
 const REFILL: Duration = Duration::from_millis(30);
 
-/// What a client may send on a stream before it reads that the stream is refused: its first window
-/// of empty items, and the End.
-const FIRST_WINDOW: u32 = 256 * 1024 / 32 + 1;
-
 /// A bucket of control frames, refilled by time.
 ///
-/// Only the excess draws on it: each request pays for one Cancel of its own, each refused stream
-/// for its first window, and one Ping per second is free.
+/// Only the excess draws on it: each request pays for one Cancel of its own, each stream that is over for
+/// what may still be on its way, and one Ping per second is free.
 #[derive(Debug)]
 pub(crate) struct Budget {
     burst: u32,
     left: u32,
     refilled: Option<Instant>,
     paid_cancels: u32,
-    paid_items: u32,
+    /// Cost of Data and End for streams that are over.
+    paid_late: u64,
+    paid_credits: u32,
     free_ping: Option<Instant>,
 }
 
@@ -37,7 +35,15 @@ impl Budget {
     }
 
     const fn of(burst: u32) -> Self {
-        Self { burst, left: burst, refilled: None, paid_cancels: 0, paid_items: 0, free_ping: None }
+        Self {
+            burst,
+            left: burst,
+            refilled: None,
+            paid_cancels: 0,
+            paid_late: 0,
+            paid_credits: 0,
+            free_ping: None,
+        }
     }
 
     /// A request came: it pays for one Cancel.
@@ -50,14 +56,22 @@ impl Budget {
         take_one(&mut self.paid_cancels) || self.draw(now)
     }
 
-    /// A stream was refused: it pays for what may be on its way.
-    pub(crate) fn pay_items(&mut self) {
-        self.paid_items = self.paid_items.saturating_add(FIRST_WINDOW);
+    /// A stream is over, or was refused: it pays for so much of Data and End, and so many Credits.
+    pub(crate) fn pay_late(&mut self, cost: u64, credits: u32) {
+        self.paid_late = self.paid_late.saturating_add(cost);
+        self.paid_credits = self.paid_credits.saturating_add(credits);
     }
 
-    /// Whether one more Data or End of a refused stream is fair.
-    pub(crate) fn item(&mut self, now: Instant) -> bool {
-        take_one(&mut self.paid_items) || self.draw(now)
+    /// Whether one more Data or End of a stream that is over is fair.
+    pub(crate) fn late(&mut self, cost: u64, now: Instant) -> bool {
+        let left = self.paid_late.checked_sub(cost);
+        self.paid_late = left.unwrap_or(self.paid_late);
+        left.is_some() || self.draw(now)
+    }
+
+    /// Whether one more Credit of a stream that is over is fair.
+    pub(crate) fn late_credit(&mut self, now: Instant) -> bool {
+        take_one(&mut self.paid_credits) || self.draw(now)
     }
 
     /// Whether one more Ping is fair.

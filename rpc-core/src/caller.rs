@@ -16,6 +16,8 @@ use crate::context::Context;
 use crate::error::MetadataError;
 use crate::format::{EncodeError, Format};
 use crate::metadata::Metadata;
+use crate::stream::Shape;
+use crate::streaming::Opened;
 
 /// Metadata that [`Call::within`] hands on: the trace, in W3C's names.
 const TRACE_KEYS: [&str; 3] = ["traceparent", "tracestate", "baggage"];
@@ -33,6 +35,11 @@ pub trait Caller: Clone + Send + Sync + 'static {
         A: Serialize + Send,
         R: DeserializeOwned + Send + 'static;
 
+    /// A call with streams that gets on its way. Dropping it gives the call up.
+    type Opening<A>: Future<Output = Result<Opened<Self::Error>, Self::Error>> + Send + Unpin
+    where
+        A: Serialize + Send;
+
     /// A call that is made when it is first polled.
     fn send<A, R>(self, request: Request<A>) -> Self::Pending<A, R>
     where
@@ -44,6 +51,12 @@ pub trait Caller: Clone + Send + Sync + 'static {
     where
         A: Serialize + Send,
         R: DeserializeOwned + Send + 'static;
+
+    /// A call with streams that is made when it is first polled. Ready when it is on its way; one whose
+    /// answer alone has items, when the handler has begun to answer.
+    fn open<A>(self, request: Request<A>, shape: Shape) -> Self::Opening<A>
+    where
+        A: Serialize + Send;
 }
 
 /// A result with what came beside it.
@@ -68,6 +81,21 @@ pub struct Request<A> {
     pub options: Options,
 }
 
+impl<A: Serialize> Request<A> {
+    pub(crate) fn new(method: Cow<'static, str>, args: A) -> Self
+    where
+        A: 'static,
+    {
+        let encode: Encode<A> = |format, args, out| format.encode_split(args, out);
+        Self { method, args, encode, options: Options::default() }
+    }
+
+    pub(crate) fn borrowing(method: Cow<'static, str>, args: A) -> Self {
+        let encode: Encode<A> = |format, args, out| format.encode(args, out).map(|()| None);
+        Self { method, args, encode, options: Options::default() }
+    }
+}
+
 /// Encodes arguments: [`Format::encode_split`] where the type allows it, otherwise
 /// [`Format::encode`].
 pub type Encode<A> = fn(Format, &A, &mut Vec<u8>) -> Result<Option<Bytes>, EncodeError>;
@@ -77,6 +105,8 @@ pub type Encode<A> = fn(Format, &A, &mut Vec<u8>) -> Result<Option<Bytes>, Encod
 pub struct Options {
     /// The time that the call may take; the caller's own default when `None`.
     pub timeout: Option<Duration>,
+    /// The longest time to wait for the next item of a stream.
+    pub idle_timeout: Option<Duration>,
     /// The call that this one is made for.
     pub parent: Option<Context>,
     /// What goes beside the arguments, or the first thing that was wrong with it.
@@ -87,11 +117,34 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { timeout: None, parent: None, metadata: Ok(Metadata::EMPTY), idempotent: false }
+        Self {
+            timeout: None,
+            idle_timeout: None,
+            parent: None,
+            metadata: Ok(Metadata::EMPTY),
+            idempotent: false,
+        }
     }
 }
 
 impl Options {
+    pub(crate) fn add_metadata(&mut self, key: &str, value: impl AsRef<[u8]>) {
+        if let Ok(pairs) = &mut self.metadata
+            && let Err(error) = pairs.insert(key, value)
+        {
+            self.metadata = Err(error);
+        }
+    }
+
+    pub(crate) fn set_parent(&mut self, cx: &Context) {
+        for key in TRACE_KEYS {
+            if let Some(value) = cx.metadata().value(key) {
+                self.add_metadata(key, value);
+            }
+        }
+        self.parent = Some(cx.clone());
+    }
+
     /// When the call has to be over: the sooner of its timeout, counted from `now`, and the
     /// deadline of the call it is made for.
     #[must_use]
@@ -102,7 +155,8 @@ impl Options {
     }
 }
 
-/// A call that has not been made yet: set its options, then `.await` or [`start`](Self::start) it.
+/// A call that has not been made yet: set its options, then `.await` or [`start`](Self::start) it. One with
+/// streams is a [`StreamCall`](crate::StreamCall).
 ///
 /// Dropping the future that `.await` polls gives the call up, on the server too.
 #[must_use = "a call is made when it is awaited or started"]
@@ -119,18 +173,12 @@ impl<C: Caller, A: Serialize + Send, R: DeserializeOwned + Send + 'static> Call<
     where
         A: 'static,
     {
-        Self::with_encode(caller, method.into(), args, |format, args, out| format.encode_split(args, out))
+        Self { caller, request: Request::new(method.into(), args), reply: PhantomData }
     }
 
     /// A call of `method` through `caller`, with arguments that may borrow.
     pub fn borrowing(caller: C, method: impl Into<Cow<'static, str>>, args: A) -> Self {
-        let encode: Encode<A> = |format, args, out| format.encode(args, out).map(|()| None);
-        Self::with_encode(caller, method.into(), args, encode)
-    }
-
-    fn with_encode(caller: C, method: Cow<'static, str>, args: A, encode: Encode<A>) -> Self {
-        let request = Request { method, args, encode, options: Options::default() };
-        Self { caller, request, reply: PhantomData }
+        Self { caller, request: Request::borrowing(method.into(), args), reply: PhantomData }
     }
 
     /// The time the call may take, from when it is made until its result is here. After that it
@@ -143,12 +191,7 @@ impl<C: Caller, A: Serialize + Send, R: DeserializeOwned + Send + 'static> Call<
     /// Adds a pair to what goes beside the arguments. A pair that breaks the limits of
     /// [`Metadata`] fails the call when it is made.
     pub fn metadata(mut self, key: &str, value: impl AsRef<[u8]>) -> Self {
-        let metadata = &mut self.request.options.metadata;
-        if let Ok(pairs) = metadata
-            && let Err(error) = pairs.insert(key, value)
-        {
-            *metadata = Err(error);
-        }
+        self.request.options.add_metadata(key, value);
         self
     }
 
@@ -163,15 +206,9 @@ impl<C: Caller, A: Serialize + Send, R: DeserializeOwned + Send + 'static> Call<
     /// Makes the call on behalf of the one that `cx` is the context of: it ends no later, is given
     /// up with it, and carries its trace (`traceparent`, `tracestate`, `baggage`).
     pub fn within(mut self, cx: &Context) -> Self {
-        for key in TRACE_KEYS {
-            if let Some(value) = cx.metadata().value(key) {
-                self = self.metadata(key, value);
-            }
-        }
-        self.request.options.parent = Some(cx.clone());
+        self.request.options.set_parent(cx);
         self
     }
-
     /// Makes the call now, without waiting for it (Go: `Client.Go`). The future that this returns
     /// owns nothing of the arguments; dropping it gives the call up.
     #[must_use = "dropping a started call gives it up"]

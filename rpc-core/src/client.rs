@@ -23,6 +23,7 @@ use crate::output::{Output, TooLarge};
 #[cfg(planted)]
 use crate::planted::{Bug, bites, is_planted};
 use crate::status::Executed;
+use crate::stream::{Duplex, Hub, Shape, Side};
 
 pub use slot::Outcome;
 use slot::{Done, Slot, State};
@@ -46,6 +47,9 @@ pub struct Calls {
     deadlines: Vec<Option<Instant>>,
     free: Vec<u16>,
     in_flight: u32,
+    /// Of those in flight, calls with streams.
+    streams: u32,
+    hub: Arc<Hub>,
     going_away: Option<CallId>,
     /// Not later than the first deadline of an open call.
     next_deadline: Option<Instant>,
@@ -64,6 +68,8 @@ pub struct RequestHead<'a> {
     pub time_left: Option<Duration>,
     /// What goes beside the arguments.
     pub metadata: &'a Metadata,
+    /// Which directions have items.
+    pub stream: Option<Shape>,
 }
 
 /// Why a call could not be opened. Nothing was sent.
@@ -87,6 +93,12 @@ pub enum OpenError {
         /// The limit in bytes.
         limit: u32,
     },
+    /// As many streams are open as the server takes.
+    #[error("{limit} streams are open, and the server takes no more on one connection")]
+    TooManyStreams {
+        /// The limit in streams.
+        limit: u32,
+    },
     /// The method name does not fit its field.
     #[error("method name is longer than 255 bytes")]
     NameTooLong,
@@ -105,9 +117,9 @@ pub enum Event {
 }
 
 impl Calls {
-    /// No calls yet, on a connection whose server announced `limits`.
+    /// No calls yet, on a connection whose server announced `limits`, from a client that announced `own`.
     #[must_use]
-    pub fn new(limits: Limits) -> Self {
+    pub fn new(limits: Limits, own: Limits) -> Self {
         Self {
             limits,
             counter: 0,
@@ -117,6 +129,8 @@ impl Calls {
             deadlines: Vec::new(),
             free: Vec::new(),
             in_flight: 0,
+            streams: 0,
+            hub: Hub::new(Side::Client, own, limits, None),
             going_away: None,
             next_deadline: None,
             budget: Budget::new(),
@@ -129,6 +143,18 @@ impl Calls {
     #[must_use]
     pub fn in_flight(&self) -> u32 {
         self.in_flight
+    }
+
+    /// What the streams among the calls share.
+    #[must_use]
+    pub fn hub(&self) -> &Arc<Hub> {
+        &self.hub
+    }
+
+    /// The stream of a call that was just opened with one.
+    #[must_use]
+    pub fn stream(&self, id: CallId) -> Option<&Arc<Duplex>> {
+        self.slots.get(usize::from(id.slot())).filter(|slot| slot.id == id)?.stream.as_ref()
     }
 
     /// How many more calls may be opened now.
@@ -173,12 +199,18 @@ impl Calls {
         if self.room() == 0 {
             return Err(OpenError::Full);
         }
+        if head.stream.is_some() && self.streams >= self.limits.max_streams {
+            return Err(OpenError::TooManyStreams { limit: self.limits.max_streams });
+        }
         let (index, introduces) = self.index_of(head.method)?;
         let slot = self.free.last().copied().unwrap_or(self.slots.len() as u16);
         let id = CallId::client(self.counter + 1, slot);
         let mut draft = out.draft(Kind::Request, id);
         let name = introduces.then_some(head.method);
-        let flags = message::write_request_head(draft.body(), index, name, head.time_left, head.metadata);
+        let mut flags = message::write_request_head(draft.body(), index, name, head.time_left, head.metadata);
+        if head.stream.is_some() {
+            flags |= flags::MORE;
+        }
         draft.body().extend_from_slice(body);
         let limit = self.limits.max_frame;
         draft.finish(flags, shared, limit).map_err(|TooLarge { len }| OpenError::TooLarge { len, limit })?;
@@ -196,6 +228,13 @@ impl Calls {
         entry.state = State::Open;
         entry.waker = waker;
         entry.end = sent + out.len() as u64;
+        entry.stream = head.stream.map(|shape| Duplex::opened_by_client(id, self.hub.clone(), shape));
+        if let Some(shape) = head.stream {
+            self.streams += 1;
+            if !shape.sends() {
+                out.put(Kind::End, 0, id, &[]);
+            }
+        }
         if let Some(deadline) = self.deadlines.get_mut(usize::from(slot)) {
             *deadline = None;
         }
@@ -311,6 +350,18 @@ impl Calls {
                 let mut fields = Fields::new(kind, body.as_slice());
                 let metadata = fields.metadata(flags)?.unwrap_or_default();
                 let taken = fields.taken();
+                if let Some(duplex) = &slot.stream {
+                    if flags & flags::MORE != 0 {
+                        woken.extend(duplex.open(metadata)?);
+                        return Ok(Event::Nothing);
+                    }
+                    duplex.reply(metadata, body.skip(taken), woken);
+                    self.end(id, Done::Response { metadata: Metadata::EMPTY, large: None }, woken);
+                    return Ok(Event::Nothing);
+                }
+                if flags & flags::MORE != 0 {
+                    return Err(ProtocolError::UnexpectedKind { kind, id });
+                }
                 let large = match body.skip(taken) {
                     Body::Owned(bytes) => Some(bytes),
                     Body::Borrowed(bytes) => {
@@ -344,7 +395,27 @@ impl Calls {
                 self.lose(|slot| (slot.id > id).then_some(Executed::No), woken);
                 return Ok(Event::GoAway(go_away));
             }
-            Kind::Request | Kind::Cancel | Kind::Data | Kind::End | Kind::Credit => {
+            Kind::Data | Kind::End | Kind::Credit => {
+                let slot = open_slot(&mut self.slots, kind, id)?;
+                let duplex = slot.stream.as_ref().ok_or(ProtocolError::UnexpectedKind { kind, id })?;
+                match kind {
+                    Kind::Data => woken.extend(duplex.receive(flags, body)?),
+                    Kind::Credit => {
+                        let (paid, sender) = duplex.add_credit(message::read_credit(body.as_slice())?)?;
+                        woken.extend(sender);
+                        if !paid && !self.budget.draw(now) {
+                            return Err(ProtocolError::CalmDown { kind });
+                        }
+                    }
+                    _ => {
+                        let metadata =
+                            Fields::new(kind, body.as_slice()).metadata(flags)?.unwrap_or_default();
+                        duplex.complete(metadata, woken)?;
+                        self.end(id, Done::Response { metadata: Metadata::EMPTY, large: None }, woken);
+                    }
+                }
+            }
+            Kind::Request | Kind::Cancel => {
                 return Err(ProtocolError::UnexpectedKind { kind, id });
             }
         }

@@ -16,6 +16,7 @@ use crate::error::MetadataError;
 use crate::format::Format;
 use crate::metadata::Metadata;
 use crate::peer::{Origin, Peer};
+use crate::stream::Duplex;
 
 /// The call that a handler serves: who calls, with what beside the arguments, for how long.
 ///
@@ -33,6 +34,7 @@ struct Call {
     deadline: Option<Instant>,
     metadata: Metadata,
     signal: Signal,
+    duplex: Option<Arc<Duplex>>,
     reply: Mutex<Metadata>,
     /// Whether there is anything in `reply`: most answers have no metadata, and a look is cheaper
     /// than a lock.
@@ -56,6 +58,7 @@ impl Context {
                 deadline: None,
                 metadata: Metadata::EMPTY,
                 signal: Signal::default(),
+                duplex: None,
                 reply: Mutex::default(),
                 has_reply: AtomicBool::new(false),
             }),
@@ -69,7 +72,13 @@ impl Context {
 
     /// Makes this the context of another call of the same method on the same connection. Its memory
     /// is used again when nobody holds on to the call before.
-    pub(crate) fn renew(&mut self, id: CallId, deadline: Option<Instant>, metadata: Metadata) {
+    pub(crate) fn renew(
+        &mut self,
+        id: CallId,
+        deadline: Option<Instant>,
+        metadata: Metadata,
+        duplex: Option<Arc<Duplex>>,
+    ) {
         if Arc::strong_count(&self.call) > 1 {
             *self = self.sibling();
         }
@@ -78,6 +87,7 @@ impl Context {
             call.id = id;
             call.deadline = deadline;
             call.metadata = metadata;
+            call.duplex = duplex;
             *call.reply.get_mut().unwrap_or_else(PoisonError::into_inner) = Metadata::EMPTY;
             if call.signal.reason().is_some() {
                 call.signal = Signal::default();
@@ -134,7 +144,8 @@ impl Context {
         &self.call.metadata
     }
 
-    /// Adds a pair to what goes beside the answer.
+    /// Adds a pair to what goes beside the answer. On a method that answers with a stream: beside its
+    /// beginning, until the stream was returned, and after that beside its end.
     ///
     /// # Errors
     /// When key or block break the limits of [`Metadata`].
@@ -150,6 +161,10 @@ impl Context {
         }
         self.call.has_reply.store(false, Ordering::Release);
         std::mem::take(&mut self.call.reply.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn duplex(&self) -> Option<&Arc<Duplex>> {
+        self.call.duplex.as_ref()
     }
 
     /// Why the call was given up, if it was.
@@ -176,11 +191,12 @@ impl Context {
     pub(crate) fn end(&mut self) {
         if Arc::strong_count(&self.call) > 1 {
             self.cancel(CancelReason::Ended);
-        } else if !self.call.metadata.is_empty()
+        } else if (!self.call.metadata.is_empty() || self.call.duplex.is_some())
             && let Some(call) = Arc::get_mut(&mut self.call)
         {
             // A lane may rest for long; it must not hold on to what a client sent.
             call.metadata = Metadata::EMPTY;
+            call.duplex = None;
         }
     }
 }
@@ -229,13 +245,13 @@ mod tests {
         let mut context = Context::detached("A.B");
         let place = Arc::as_ptr(&context.call);
         context.cancel(CancelReason::Caller);
-        context.renew(CallId::client(1, 0), None, Metadata::EMPTY);
+        context.renew(CallId::client(1, 0), None, Metadata::EMPTY, None);
         assert_eq!(Arc::as_ptr(&context.call), place);
         assert_eq!(context.cancel_reason(), None);
 
         let held = context.clone();
         context.end();
-        context.renew(CallId::client(2, 0), None, Metadata::EMPTY);
+        context.renew(CallId::client(2, 0), None, Metadata::EMPTY, None);
         assert_eq!((held.id(), context.id()), (CallId::client(1, 0), CallId::client(2, 0)));
         assert_eq!((held.cancel_reason(), context.cancel_reason()), (Some(CancelReason::Ended), None));
     }

@@ -142,4 +142,16 @@ pub enum ProtocolError {
         /// The kind of the frame that was one too many.
         kind: Kind,
     },
+    /// Data on a stream beyond what this side let the peer send.
+    #[error("data on stream {id} beyond its credit")]
+    OverCredit {
+        /// The call.
+        id: CallId,
+    },
+    /// A Credit of nothing, or one that makes more credit than there can be.
+    #[error("credit of {increment} is nothing or too much")]
+    BadCredit {
+        /// How much it was to add, in bytes.
+        increment: u32,
+    },
 }

@@ -22,7 +22,7 @@ pub mod flags {
     pub const METADATA: u8 = 0x01;
     /// Request: the time left stands before the metadata.
     pub const DEADLINE: u8 = 0x02;
-    /// Request: Data frames follow. Data: the item goes on in the next Data frame.
+    /// Request: opens a stream. Response: Data frames follow. Data: the item goes on in the next Data frame.
     pub const MORE: u8 = 0x04;
     /// Request: the method's name is in this frame.
     pub const NAME: u8 = 0x08;
@@ -81,7 +81,7 @@ impl Kind {
             Kind::Request => {
                 flags::METADATA | flags::DEADLINE | flags::MORE | flags::NAME | flags::COMPRESSED
             }
-            Kind::Response => flags::METADATA | flags::COMPRESSED,
+            Kind::Response => flags::METADATA | flags::MORE | flags::COMPRESSED,
             Kind::Status | Kind::End => flags::METADATA,
             Kind::Data => flags::MORE | flags::COMPRESSED,
             Kind::Cancel | Kind::Credit | Kind::Ping | Kind::Pong | Kind::GoAway => 0,

@@ -20,6 +20,7 @@ use crate::metadata::Metadata;
 use crate::output::Output;
 use crate::peer::Origin;
 use crate::status::{Code, Executed, Status};
+use crate::stream::Duplex;
 
 /// A call whose handler has been made.
 pub trait Running: Send {
@@ -41,7 +42,13 @@ pub trait Running: Send {
 /// [detached](Self::detach) to go on elsewhere.
 pub trait Lane: Running {
     /// Makes the context of a new call.
-    fn open(&mut self, id: CallId, deadline: Option<Instant>, metadata: Metadata) -> &Context;
+    fn open(
+        &mut self,
+        id: CallId,
+        deadline: Option<Instant>,
+        metadata: Metadata,
+        duplex: Option<Arc<Duplex>>,
+    ) -> &Context;
 
     /// Decodes the arguments and makes the handler.
     ///
@@ -65,6 +72,8 @@ pub struct Ended {
 
 pub(crate) struct FnLane<H, A, R, E, F> {
     handler: Arc<H>,
+    /// What says that all went well: the result, or that its items were all.
+    answer: Kind,
     context: Context,
     /// Boxed once, so that a handler that ends at its first poll costs no allocation.
     future: Pin<Box<Option<F>>>,
@@ -74,12 +83,21 @@ pub(crate) struct FnLane<H, A, R, E, F> {
 }
 
 impl<H, A, R, E, F> FnLane<H, A, R, E, F> {
-    pub(crate) fn new(handler: Arc<H>, origin: Arc<Origin>, method: Arc<str>) -> Self {
-        Self::with(handler, Context::new(origin, method))
+    /// `items`: the handler sends its answer itself, as the items of a stream.
+    pub(crate) fn new(handler: Arc<H>, items: bool, origin: Arc<Origin>, method: Arc<str>) -> Self {
+        Self::with(handler, if items { Kind::End } else { Kind::Response }, Context::new(origin, method))
     }
 
-    fn with(handler: Arc<H>, context: Context) -> Self {
-        Self { handler, context, future: Box::pin(None), outcome: None, panicked: false, types: PhantomData }
+    fn with(handler: Arc<H>, answer: Kind, context: Context) -> Self {
+        Self {
+            handler,
+            answer,
+            context,
+            future: Box::pin(None),
+            outcome: None,
+            panicked: false,
+            types: PhantomData,
+        }
     }
 
     /// Runs code of the user's; a panic becomes a status.
@@ -143,7 +161,7 @@ where
 
     #[inline]
     fn reply(&mut self, limit: u32, out: &mut Output) -> Ended {
-        let (id, format) = (self.context.id(), self.context.format());
+        let (id, format, answer) = (self.context.id(), self.context.format(), self.answer);
         let metadata = self.context.take_reply_metadata();
         let outcome =
             self.outcome.take().unwrap_or_else(|| Err(Status::internal("the handler left no answer")));
@@ -153,11 +171,14 @@ where
         }
         let ended = Self::guarded(&mut self.panicked, || {
             let value = outcome?;
-            let mut draft = out.draft(Kind::Response, id);
+            let mut draft = out.draft(answer, id);
             let flags = write_metadata(draft.body(), &metadata);
-            let shared = format
-                .encode_split(&value, draft.body())
-                .map_err(|error| Status::internal(format!("the reply could not be encoded: {error}")))?;
+            let shared = match answer {
+                Kind::End => None,
+                _ => format
+                    .encode_split(&value, draft.body())
+                    .map_err(|error| Status::internal(format!("the reply could not be encoded: {error}")))?,
+            };
             // While the draft can still be dropped: after a panic here the call must not have its
             // answer already.
             drop(value);
@@ -187,8 +208,14 @@ where
     E: Into<Status> + 'static,
 {
     #[inline]
-    fn open(&mut self, id: CallId, deadline: Option<Instant>, metadata: Metadata) -> &Context {
-        self.context.renew(id, deadline, metadata);
+    fn open(
+        &mut self,
+        id: CallId,
+        deadline: Option<Instant>,
+        metadata: Metadata,
+        duplex: Option<Arc<Duplex>>,
+    ) -> &Context {
+        self.context.renew(id, deadline, metadata, duplex);
         self.panicked = false;
         &self.context
     }
@@ -207,7 +234,7 @@ where
     }
 
     fn detach(&mut self) -> Box<dyn Running> {
-        let fresh = Self::with(self.handler.clone(), self.context.sibling());
+        let fresh = Self::with(self.handler.clone(), self.answer, self.context.sibling());
         Box::new(std::mem::replace(self, fresh))
     }
 }

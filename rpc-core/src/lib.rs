@@ -44,6 +44,8 @@ pub mod planted;
 pub mod server;
 pub mod service;
 pub mod status;
+pub mod stream;
+pub mod streaming;
 mod sync;
 
 pub use body::Body;
@@ -59,3 +61,6 @@ pub use peer::{Origin, Peer, TlsPeer, UnixPeer};
 pub use rpc_macros::service;
 pub use service::{Execution, Method, Service};
 pub use status::{Code, Executed, Status};
+pub use streaming::{
+    Answer, BidiStream, ClientStream, SendError, Sender, ServerStream, Stream, StreamCall, Streaming,
+};

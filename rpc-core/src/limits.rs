@@ -1,4 +1,4 @@
-//! The two limits that each side announces in the handshake.
+//! The limits that each side announces in the handshake.
 
 /// Bytes a frame's length field may name when the peer announced nothing: 4 MiB.
 pub const DEFAULT_MAX_FRAME: u32 = 4 * 1024 * 1024;
@@ -13,7 +13,21 @@ pub const MIN_MAX_FRAME: u32 = 64 * 1024;
 /// The largest `max_calls` that can be announced: a call id has 16 bits for the slot.
 pub const MAX_MAX_CALLS: u32 = 1 << 16;
 
-/// What one side is ready to take, announced in its head (`Rpc-Max-Frame`, `Rpc-Max-Calls`).
+/// Bytes of items that each direction of a stream may carry before they are consumed, when the peer announced
+/// nothing: 256 KiB.
+pub const DEFAULT_WINDOW: u32 = 256 * 1024;
+
+/// The smallest `window` that can be announced.
+pub const MIN_WINDOW: u32 = 64 * 1024;
+
+/// The largest `window` that can be announced.
+pub const MAX_WINDOW: u32 = i32::MAX as u32;
+
+/// Streams open at once that a peer takes when it announced nothing.
+pub const DEFAULT_MAX_STREAMS: u32 = 256;
+
+/// What one side is ready to take, announced in its head (`Rpc-Max-Frame`, `Rpc-Max-Calls`, `Rpc-Window`,
+/// `Rpc-Max-Streams`).
 ///
 /// The other side holds itself back, so that an honest peer is never refused for them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,10 +36,20 @@ pub struct Limits {
     pub max_frame: u32,
     /// Most calls in flight at once. Default 1,024, at most 65,536.
     pub max_calls: u32,
+    /// Bytes of items that a direction of a stream may carry before they are consumed; each counts 32 more.
+    /// Default 256 KiB.
+    pub window: u32,
+    /// Most calls with streams at once, among the calls in flight. Default 256; 0: none.
+    pub max_streams: u32,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { max_frame: DEFAULT_MAX_FRAME, max_calls: DEFAULT_MAX_CALLS }
+        Self {
+            max_frame: DEFAULT_MAX_FRAME,
+            max_calls: DEFAULT_MAX_CALLS,
+            window: DEFAULT_WINDOW,
+            max_streams: DEFAULT_MAX_STREAMS,
+        }
     }
 }

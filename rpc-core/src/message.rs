@@ -161,6 +161,11 @@ pub(crate) fn read_status(flags: u8, body: Body<'_>) -> Result<Status, ProtocolE
     Ok(status)
 }
 
+/// Reads the increment of a Credit frame.
+pub(crate) fn read_credit(body: &[u8]) -> Result<u32, ProtocolError> {
+    Fields::new(Kind::Credit, body).array("increment").map(u32::from_be_bytes)
+}
+
 /// Why no new calls are taken on a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]

@@ -19,12 +19,23 @@ pub enum Bug {
     LostAnswer,
     /// The server is not told that a call was given up.
     UnsentCancel,
+    /// The items of a stream that wait to go out are lost when it ends.
+    LostItems,
+    /// The peer is not told that items were consumed.
+    CreditLeak,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Bug; 5] =
-        [Bug::LostWakeUp, Bug::MaybeAsNo, Bug::ReusedSlot, Bug::LostAnswer, Bug::UnsentCancel];
+    pub const ALL: [Bug; 7] = [
+        Bug::LostWakeUp,
+        Bug::MaybeAsNo,
+        Bug::ReusedSlot,
+        Bug::LostAnswer,
+        Bug::UnsentCancel,
+        Bug::LostItems,
+        Bug::CreditLeak,
+    ];
 }
 
 /// A bug bites at every so many occasions: most calls go well, as with real ones.

@@ -1,5 +1,8 @@
 //! The server's half of a connection: which requests may come in, and what is owed for them.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use crate::body::Body;
@@ -8,10 +11,12 @@ use crate::call_id::CallId;
 use crate::error::ProtocolError;
 use crate::frame::{Frame, Kind, flags};
 use crate::limits::Limits;
-use crate::message::{Fields, GoAway, MAX_METHODS, Method};
+use crate::message::{self, Fields, GoAway, MAX_METHODS, Method};
 use crate::metadata::Metadata;
 use crate::output::Output;
 use crate::status::{Executed, Status};
+use crate::stream::credit::cost;
+use crate::stream::{Duplex, Hub, Outcome};
 
 /// The calls of one connection, seen from the server.
 ///
@@ -22,6 +27,7 @@ pub struct Calls {
     limits: Limits,
     last: CallId,
     in_flight: u32,
+    streams: HashMap<CallId, Arc<Duplex>>,
     refused: u32,
     methods: u16,
     budget: Budget,
@@ -42,6 +48,8 @@ pub struct Request<'a> {
     pub time_left: Option<Duration>,
     /// What came beside the arguments.
     pub metadata: Metadata,
+    /// Whether it opens a stream.
+    pub stream: bool,
     /// The arguments, encoded.
     pub body: Body<'a>,
 }
@@ -66,20 +74,32 @@ pub enum Event<'a> {
     Request(Request<'a>),
     /// Its caller is gone; harmless for calls that have ended.
     Cancel(CallId),
+    /// A stream has something for whoever waits for it.
+    Stream(Waker),
     /// The answer to a Ping of ours, with its token.
     Pong(u64),
     /// The client will make no new calls.
     GoAway(GoAway),
 }
 
+impl Drop for Calls {
+    /// The connection is gone: whoever holds on to half a stream of it is to know.
+    fn drop(&mut self) {
+        let mut woken = Vec::new();
+        self.streams.values().for_each(|duplex| duplex.end(Outcome::Lost(Executed::Maybe), &mut woken));
+        woken.into_iter().for_each(Waker::wake);
+    }
+}
+
 impl Calls {
     /// No calls yet, on a connection whose client was told `limits`.
     #[must_use]
-    pub const fn new(limits: Limits) -> Self {
+    pub fn new(limits: Limits) -> Self {
         Self {
             limits,
             last: CallId::NONE,
             in_flight: 0,
+            streams: HashMap::new(),
             refused: 0,
             methods: 0,
             budget: Budget::new(),
@@ -116,15 +136,9 @@ impl Calls {
                 }
                 Ok(Event::Cancel(id))
             }
-            // Streams are refused when they are opened; what was sent before the refusal arrived
-            // is dropped.
             Kind::Data | Kind::End | Kind::Credit => {
-                self.check_opened(kind, id)?;
-                let fair = if kind == Kind::Credit { self.budget.draw(now) } else { self.budget.item(now) };
-                if !fair {
-                    return Err(ProtocolError::CalmDown { kind });
-                }
-                Ok(Event::Nothing)
+                let waker = self.of_stream(kind, flags, id, body, now)?;
+                Ok(waker.map_or(Event::Nothing, Event::Stream))
             }
             Kind::Ping => {
                 if !self.budget.ping(now) {
@@ -149,6 +163,36 @@ impl Calls {
         }
     }
 
+    fn of_stream(
+        &mut self,
+        kind: Kind,
+        flags: u8,
+        id: CallId,
+        body: Body<'_>,
+        now: Instant,
+    ) -> Result<Option<Waker>, ProtocolError> {
+        let Some(duplex) = self.streams.get(&id) else {
+            // It was refused, or is over: this was sent before the client knew.
+            self.check_opened(kind, id)?;
+            let fair = match kind {
+                Kind::Credit => self.budget.late_credit(now),
+                _ => self.budget.late(cost(body.as_slice().len()), now),
+            };
+            return if fair { Ok(None) } else { Err(ProtocolError::CalmDown { kind }) };
+        };
+        match kind {
+            Kind::Data => duplex.receive(flags, body),
+            Kind::Credit => {
+                let (paid, sender) = duplex.add_credit(message::read_credit(body.as_slice())?)?;
+                if !paid && !self.budget.draw(now) {
+                    return Err(ProtocolError::CalmDown { kind });
+                }
+                Ok(sender)
+            }
+            _ => duplex.half_close(),
+        }
+    }
+
     fn check_opened(&self, kind: Kind, id: CallId) -> Result<(), ProtocolError> {
         if id > self.last || id == CallId::NONE {
             return Err(ProtocolError::UnknownCall { kind, id });
@@ -166,9 +210,7 @@ impl Calls {
         }
         self.last = id;
         self.budget.pay_cancel();
-        if flags & flags::MORE != 0 {
-            self.budget.pay_items();
-        }
+        let stream = flags & flags::MORE != 0;
         let mut fields = Fields::new(Kind::Request, body.as_slice());
         let method = fields.method(flags)?;
         self.check_method(&method)?;
@@ -180,8 +222,11 @@ impl Calls {
             Err(error) => (Metadata::EMPTY, Some(Status::invalid_argument(error.to_string()))),
         };
         let admission =
-            self.admit(id, refusal.or_else(|| unsupported(flags)).or_else(|| expired(time_left)))?;
-        Ok(Request { id, method, admission, time_left, metadata, body: body.skip(body_at) })
+            self.admit(id, refusal.or_else(|| self.unsupported(flags)).or_else(|| expired(time_left)))?;
+        if stream && !matches!(admission, Admission::Admitted) {
+            self.forgo_stream();
+        }
+        Ok(Request { id, method, admission, time_left, metadata, stream, body: body.skip(body_at) })
     }
 
     fn check_method(&mut self, method: &Method) -> Result<(), ProtocolError> {
@@ -228,9 +273,44 @@ impl Calls {
         })
     }
 
-    /// The terminal frame of an admitted request was appended.
-    pub fn end(&mut self) {
+    fn unsupported(&self, flags: u8) -> Option<Status> {
+        if flags & flags::COMPRESSED != 0 {
+            return Some(Status::unimplemented("compressed bodies are not supported"));
+        }
+        let limit = self.limits.max_streams;
+        if flags & flags::MORE != 0 && self.streams.len() >= limit as usize {
+            return Some(Status::resource_exhausted(format!("more than {limit} streams on one connection")));
+        }
+        None
+    }
+
+    /// The stream of an admitted request.
+    pub fn open_stream(&mut self, id: CallId, hub: &Arc<Hub>) -> Arc<Duplex> {
+        let duplex = Duplex::opened_to_server(id, hub.clone());
+        self.streams.insert(id, duplex.clone());
+        duplex
+    }
+
+    /// There will be no stream for a request with one: what its client sends before it knows that is
+    /// dropped.
+    pub fn forgo_stream(&mut self) {
+        let Limits { window, max_frame, .. } = self.limits;
+        self.budget.pay_late(u64::from(window) + u64::from(max_frame) + cost(0), 1);
+    }
+
+    /// The terminal frame of an admitted request was appended. Its stream, if it had one, is over.
+    pub fn end(&mut self, id: CallId) {
         self.in_flight -= 1;
+        if self.streams.is_empty() {
+            return;
+        }
+        if let Some(duplex) = self.streams.remove(&id) {
+            let (late, credits) = duplex.late();
+            self.budget.pay_late(late + cost(0), credits);
+            let mut woken = Vec::new();
+            duplex.end(Outcome::GivenUp, &mut woken);
+            woken.into_iter().for_each(Waker::wake);
+        }
     }
 
     /// Appends the Pong that is owed, if one is: many Pings get one Pong, to the last of them.
@@ -251,17 +331,6 @@ impl Calls {
     pub fn is_going_away(&self) -> bool {
         self.going_away.is_some()
     }
-}
-
-/// What version 1 has room for but does not do.
-fn unsupported(flags: u8) -> Option<Status> {
-    if flags & flags::COMPRESSED != 0 {
-        return Some(Status::unimplemented("compressed bodies are not supported"));
-    }
-    if flags & flags::MORE != 0 {
-        return Some(Status::unimplemented("streams are not supported"));
-    }
-    None
 }
 
 fn expired(time_left: Option<Duration>) -> Option<Status> {

@@ -1,5 +1,7 @@
 //! Services and methods: what a server can be asked for.
 
+mod streams;
+
 use std::any::type_name;
 use std::borrow::Cow;
 use std::fmt;
@@ -14,6 +16,7 @@ use crate::lane::{FnLane, Lane};
 use crate::message::MAX_NAME;
 use crate::peer::Origin;
 use crate::status::Status;
+use crate::stream::Shape;
 
 /// Where a method's handler is polled.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -102,6 +105,7 @@ pub struct Method {
     name: Cow<'static, str>,
     argument: &'static str,
     reply: &'static str,
+    shape: Option<Shape>,
     execution: Execution,
     lane: Box<MakeLane>,
 }
@@ -118,14 +122,40 @@ impl Method {
         R: Serialize + Send + 'static,
         E: Into<Status> + 'static,
     {
+        Self::of(name.into(), None, type_name::<R>(), handler)
+    }
+
+    pub(crate) fn of<A, R, E, F, H>(
+        name: Cow<'static, str>,
+        shape: Option<Shape>,
+        reply: &'static str,
+        handler: H,
+    ) -> Self
+    where
+        H: Fn(Context, A) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<R, E>> + Send + 'static,
+        A: DeserializeOwned + Send + 'static,
+        R: Serialize + Send + 'static,
+        E: Into<Status> + 'static,
+    {
         let handler = Arc::new(handler);
+        let items = shape.is_some_and(Shape::answers);
         Self {
-            name: name.into(),
+            name,
             argument: type_name::<A>(),
-            reply: type_name::<R>(),
+            reply,
+            shape,
             execution: Execution::Inline,
-            lane: Box::new(move |origin, method| Box::new(FnLane::new(handler.clone(), origin, method))),
+            lane: Box::new(move |origin, method| {
+                Box::new(FnLane::new(handler.clone(), items, origin, method))
+            }),
         }
+    }
+
+    /// Which directions of its calls have items; `None`: neither.
+    #[must_use]
+    pub fn shape(&self) -> Option<Shape> {
+        self.shape
     }
 
     /// Says where the handler is polled.

@@ -99,11 +99,11 @@ impl Served {
                 let Event::Request(request) = self.calls.receive(frame, now).unwrap() else { panic!() };
                 assert_eq!(request.admission, Admission::Admitted);
                 assert!(matches!(request.method, message::Method::Known(1) | message::Method::New { .. }));
-                self.lane.open(request.id, None, request.metadata);
+                self.lane.open(request.id, None, request.metadata, None);
                 self.lane.begin(request.body).unwrap();
                 assert!(self.lane.poll(&mut Task::from_waker(Waker::noop())).is_ready());
                 assert_eq!(self.lane.reply(u32::MAX, &mut self.out).code, None);
-                self.calls.end();
+                self.calls.end(CallId::NONE);
                 self.answered += 1;
             }
             self.out.advance(self.out.len());
@@ -115,12 +115,17 @@ impl Served {
 fn ten_thousand_calls_through_the_server_allocate_nothing() {
     let limits = Limits { max_calls: 1 << 16, ..Limits::default() };
     let mut requests = Output::default();
-    let mut client = client::Calls::new(limits);
+    let mut client = client::Calls::new(limits, Limits::default());
     let mut request = |count: usize| {
         let mut body = Vec::new();
         Format::Bincode.encode(&Args { a: 7, b: 8 }, &mut body).unwrap();
         for _ in 0..count {
-            let head = RequestHead { method: "Arith.Multiply", time_left: None, metadata: &Metadata::EMPTY };
+            let head = RequestHead {
+                method: "Arith.Multiply",
+                time_left: None,
+                metadata: &Metadata::EMPTY,
+                stream: None,
+            };
             client.open(head, &body, None, None, &mut requests, 0).unwrap();
         }
         let bytes = requests.to_vec();
@@ -164,7 +169,7 @@ impl Calling {
             let method = ["Arith.Multiply", "Arith.Divide"][at % 2];
             self.args.clear();
             Format::Bincode.encode(&Args { a: 7, b: 8 }, &mut self.args).unwrap();
-            let head = RequestHead { method, time_left: None, metadata: &Metadata::EMPTY };
+            let head = RequestHead { method, time_left: None, metadata: &Metadata::EMPTY, stream: None };
             *id = self.calls.open(head, &self.args, None, None, &mut self.out, self.sent).unwrap();
             assert!(self.calls.poll(*id, &self.waker, &mut self.result, &mut None).is_pending());
         }
@@ -195,7 +200,7 @@ fn ten_thousand_calls_through_the_client_allocate_nothing() {
         fn wake(self: Arc<Self>) {}
     }
     let mut calling = Calling {
-        calls: client::Calls::new(Limits::default()),
+        calls: client::Calls::new(Limits::default(), Limits::default()),
         input: Input::new(u32::MAX),
         out: Output::default(),
         answers: Output::default(),

@@ -57,7 +57,7 @@ impl Pair {
     fn call(&mut self, method: &str, args: (i64, i64), time_left: Option<Duration>) -> (CallId, Vec<u8>) {
         let mut body = Vec::new();
         Format::Bincode.encode(&args, &mut body).unwrap();
-        let head = RequestHead { method, time_left, metadata: &Metadata::EMPTY };
+        let head = RequestHead { method, time_left, metadata: &Metadata::EMPTY, stream: None };
         let id = self.client.open(head, &body, None, None, &mut self.from_client, 0).unwrap();
         (id, taken(&mut self.from_client))
     }
@@ -85,7 +85,7 @@ impl Pair {
                 put_status(id, &status, executed, &Metadata::EMPTY, u32::MAX, &mut self.from_server);
             }
         }
-        self.server.end();
+        self.server.end(CallId::NONE);
         taken(&mut self.from_server)
     }
 
@@ -126,7 +126,7 @@ fn the_worked_example_has_the_bytes_of_the_specification() {
     assert_eq!(head, next());
 
     let mut pair = Pair {
-        client: client::Calls::new(limits),
+        client: client::Calls::new(limits, Limits::default()),
         server: server::Calls::new(limits),
         from_client: Output::default(),
         from_server: Output::default(),

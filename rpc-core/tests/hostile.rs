@@ -106,7 +106,7 @@ proptest! {
                 running += 1;
             }
             if *end && running > 0 {
-                calls.end();
+                calls.end(CallId::NONE);
                 running -= 1;
             }
             calls.answer_ping(&mut out);
@@ -120,7 +120,7 @@ proptest! {
         frames in prop::collection::vec((frame(), 0..4u8, any::<Index>()), 0..80),
         written in 0..2000u64,
     ) {
-        let mut calls = client::Calls::new(Limits { max_calls: 5, ..Limits::default() });
+        let mut calls = client::Calls::new(Limits { max_calls: 5, ..Limits::default() }, Limits::default());
         let (mut out, now, mut woken) = (Output::default(), Instant::now(), Vec::new());
         let mut live: Vec<CallId> = Vec::new();
         for (sent, step, which) in &frames {
@@ -129,7 +129,7 @@ proptest! {
             if received.is_err() {
                 prop_assert_eq!(calls.in_flight(), before, "a frame that is an error ends nothing");
             }
-            let head = RequestHead { method: "A.B", time_left: None, metadata: &Metadata::EMPTY };
+            let head = RequestHead { method: "A.B", time_left: None, metadata: &Metadata::EMPTY, stream: None };
             match step {
                 0 | 1 => live.extend(calls.open(head, b"", None, None, &mut out, 0)),
                 2 if !live.is_empty() => {
@@ -169,7 +169,7 @@ proptest! {
         }
         let (mut input, now, mut woken) = (Input::new(1 << 16), Instant::now(), Vec::new());
         let mut server = server::Calls::new(Limits::default());
-        let mut client = client::Calls::new(Limits::default());
+        let mut client = client::Calls::new(Limits::default(), Limits::default());
         'stream: for chunk in bytes.chunks(cut) {
             let mut at = 0;
             loop {

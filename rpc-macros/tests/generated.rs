@@ -11,6 +11,8 @@ use rpc_core::caller::Request;
 use rpc_core::frame::PREFIX_LEN;
 use rpc_core::lane::Ended;
 use rpc_core::output::Output;
+use rpc_core::stream::Shape;
+use rpc_core::streaming::Opened;
 use rpc_core::{
     Body, CallId, Caller, Code, Context, Execution, Format, Metadata, Method, Origin, Peer, Reply, Service,
     Status,
@@ -90,7 +92,7 @@ fn serve(service: &Service, method: &Method, args: &impl Serialize) -> (Ended, V
     let origin = Origin::new(Peer::unknown(), Format::Bincode);
     let full_name = format!("{}.{}", service.name(), method.name());
     let mut lane = method.lane(Arc::new(origin), full_name.into());
-    lane.open(CallId::client(1, 0), None, Metadata::EMPTY);
+    lane.open(CallId::client(1, 0), None, Metadata::EMPTY, None);
     lane.begin(Body::Borrowed(&encoded(args))).unwrap();
     assert!(lane.poll(&mut task::Context::from_waker(Waker::noop())).is_ready());
     let mut out = Output::default();
@@ -159,6 +161,11 @@ impl Caller for Recorder {
         A: Serialize + Send,
         R: DeserializeOwned + Send + 'static;
 
+    type Opening<A>
+        = Ready<io::Result<Opened<io::Error>>>
+    where
+        A: Serialize + Send;
+
     fn send<A, R>(self, request: Request<A>) -> Self::Pending<A, R>
     where
         A: Serialize + Send,
@@ -175,6 +182,14 @@ impl Caller for Recorder {
         R: DeserializeOwned + Send + 'static,
     {
         self.send::<A, R>(request)
+    }
+
+    fn open<A>(self, request: Request<A>, _: Shape) -> Self::Opening<A>
+    where
+        A: Serialize + Send,
+    {
+        self.sent.lock().unwrap().push((request.method.into_owned(), encoded(&request.args)));
+        ready(Err(io::Error::other("recorded")))
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use rpc_core::input::Input;
 use rpc_core::message::GoAwayReason;
-use rpc_core::{CancelReason, Origin, ProtocolError};
+use rpc_core::{CancelReason, Limits, Origin, ProtocolError};
 use rpc_io::now;
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -26,6 +26,10 @@ const BATCH: usize = 256;
 /// Frames after which the answers go out though more frames are at hand: the client works on them
 /// while this side goes on. With one write for all, each side would sleep while the other works.
 const FLUSH: usize = 32;
+
+/// Items of streams are added to the output when it has gone, so many bytes at a time, so that no answer
+/// waits behind more.
+const FILL: usize = 64 * 1024;
 
 /// A read counts as a frame for each so many bytes of it, so that a turn is bounded in bytes too.
 const BYTES_PER_FRAME: usize = 4096;
@@ -61,13 +65,13 @@ enum Turn {
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
-    pub(crate) fn new(io: IO, input: Input, server: Arc<State>, origin: Origin, max_frame: u32) -> Self {
+    pub(crate) fn new(io: IO, input: Input, server: Arc<State>, origin: Origin, limits: Limits) -> Self {
         Self {
             io,
             kept: !input.is_empty(),
             input,
             reading: true,
-            session: Session::new(server.clone(), origin, max_frame),
+            session: Session::new(server.clone(), origin, limits),
             phase: Phase::Serving,
             timeouts: Timeouts::new(&server.config, server.connection_age()),
             server,
@@ -151,7 +155,13 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
             }
             let waits = self.session.out.len();
             match rpc_io::poll_send(&mut self.io, cx, &mut self.session.out) {
-                Poll::Ready(Ok(())) => self.timeouts.wrote(true),
+                Poll::Ready(Ok(())) => {
+                    self.timeouts.wrote(true);
+                    if taken < BATCH && self.session.fill(FILL, cx) {
+                        taken += FLUSH;
+                        continue;
+                    }
+                }
                 Poll::Ready(Err(error)) => return Poll::Ready(Turn::Failed(ConnectionError::Io(error))),
                 Poll::Pending if self.session.out.len() < waits => self.timeouts.wrote(false),
                 Poll::Pending => self.timeouts.stuck(),

@@ -143,12 +143,12 @@ impl Door {
         };
         let head_only = head.method == Method::HEAD;
         let reply = match self.decide(Request::new(head, self.peer.clone()), deadline).await {
-            Ok(Decision::Enter(Entrance { origin, max_frame })) => {
+            Ok(Decision::Enter(Entrance { origin, limits })) => {
                 let mut input = Input::new(server.config.limits.max_frame);
                 input.keep(&rest);
                 let mut acceptance = Vec::new();
                 write_acceptance(origin.format, server.config.limits, &mut acceptance);
-                let mut connection = Box::new(Connection::new(io, input, server.clone(), origin, max_frame));
+                let mut connection = Box::new(Connection::new(io, input, server.clone(), origin, limits));
                 connection.accept(&acceptance);
                 return Ok(Some(Entered { server, taker: Taker::Rpc(connection), place }));
             }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::task::{Context as TaskContext, Poll};
+use std::task::{Context as TaskContext, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
@@ -13,7 +13,10 @@ use rpc_core::lane::{Ended as Answered, Lane, put_status};
 use rpc_core::message::{GoAway, GoAwayReason, Method};
 use rpc_core::output::Output;
 use rpc_core::server::{Admission, Calls, Event, Request};
-use rpc_core::{CallId, CancelReason, Context, Executed, Execution, Metadata, Origin, ProtocolError, Status};
+use rpc_core::stream::{Duplex, Hub, Memory, Shape, Side};
+use rpc_core::{
+    CallId, CancelReason, Context, Executed, Execution, Limits, Metadata, Origin, ProtocolError, Status,
+};
 use rpc_io::now;
 use tracing::Span;
 
@@ -40,8 +43,10 @@ pub(crate) struct Session {
     contexts: BTreeMap<CallId, Context>,
     deadlines: BTreeSet<(Instant, CallId)>,
     pub(crate) out: Output,
-    /// The largest frame the client takes.
-    limit: u32,
+    /// What the client takes.
+    limits: Limits,
+    /// Made for the first stream.
+    hub: Option<Arc<Hub>>,
     suspects: u32,
 }
 
@@ -53,7 +58,7 @@ enum Route {
 }
 
 impl Session {
-    pub(crate) fn new(server: Arc<State>, origin: Origin, limit: u32) -> Self {
+    pub(crate) fn new(server: Arc<State>, origin: Origin, limits: Limits) -> Self {
         Self {
             calls: Calls::new(server.config.limits),
             server,
@@ -63,7 +68,8 @@ impl Session {
             contexts: BTreeMap::new(),
             deadlines: BTreeSet::new(),
             out: Output::default(),
-            limit,
+            limits,
+            hub: None,
             suspects: 0,
         }
     }
@@ -98,6 +104,7 @@ impl Session {
                     context.cancel(CancelReason::Caller);
                 }
             }
+            Event::Stream(waker) => waker.wake(),
             Event::Nothing | Event::Pong(_) | Event::GoAway(_) => {}
         }
         Ok(())
@@ -137,7 +144,7 @@ impl Session {
 
     #[inline]
     fn call(&mut self, route: &mut Route, request: Request<'_>, now: Instant, cx: &mut TaskContext<'_>) {
-        let Request { id, admission, time_left, metadata, body, .. } = request;
+        let Request { id, admission, time_left, metadata, stream, body, .. } = request;
         match admission {
             Admission::Admitted => {}
             Admission::Ignored => return,
@@ -145,13 +152,17 @@ impl Session {
         }
         let (entry, lane) = match route {
             Route::Method(entry, lane) => (entry, lane),
-            Route::Unknown(status) => return self.refuse(id, &status.clone()),
+            Route::Unknown(status) => return self.refuse(id, stream, &status.clone()),
             // Nothing of the user's can come back in here; if it did, the call would still be answered.
-            Route::Busy => return self.refuse(id, &Status::internal("the method is busy")),
+            Route::Busy => return self.refuse(id, stream, &Status::internal("the method is busy")),
         };
+        if stream != entry.method.shape().is_some() {
+            return self.refuse(id, stream, &wrong_shape(entry));
+        }
         let bytes = CALL_OVERHEAD + metadata.memory() + body.as_slice().len();
         if self.server.memory.load(Ordering::Relaxed) + bytes > self.server.config.max_memory {
-            return self.refuse(id, &Status::resource_exhausted("the server is out of memory for calls"));
+            let status = Status::resource_exhausted("the server is out of memory for calls");
+            return self.refuse(id, stream, &status);
         }
         entry.count_start();
         let deadline = time_left.and_then(|left| now.checked_add(left));
@@ -159,7 +170,8 @@ impl Session {
             None => (deadline, None),
             Some(most) => earlier(deadline, now, most),
         };
-        let context = lane.open(id, deadline, metadata);
+        let duplex = stream.then(|| self.open_stream(id));
+        let context = lane.open(id, deadline, metadata, duplex);
         let span = self.server.span(context);
         let (intercepted, allowed) = self.server.before(context);
         let begun = allowed.and_then(|()| span.in_scope(|| lane.begin(body)));
@@ -172,9 +184,9 @@ impl Session {
             }
         };
         if over {
-            let answered = lane.reply(self.limit, &mut self.out);
+            let answered = lane.reply(self.limits.max_frame, &mut self.out);
             self.server.after(lane.context(), answered.code, intercepted);
-            self.calls.end();
+            self.calls.end(id);
             return conclude(entry, &span, answered);
         }
         let held = Held::new(&self.server, entry, bytes);
@@ -234,13 +246,20 @@ impl Session {
             self.deadlines.remove(&(deadline, id));
         }
         let answered = match running {
-            Ok(mut running) => running.reply(self.limit, &mut self.out),
+            Ok(mut running) => running.reply(self.limits.max_frame, &mut self.out),
             Err(status) => {
-                put_status(id, &status, Executed::Yes, &Metadata::EMPTY, self.limit, &mut self.out);
+                put_status(
+                    id,
+                    &status,
+                    Executed::Yes,
+                    &Metadata::EMPTY,
+                    self.limits.max_frame,
+                    &mut self.out,
+                );
                 Answered { code: Some(status.code()), panicked: false }
             }
         };
-        self.calls.end();
+        self.calls.end(id);
         if self.server.shutdown.phase() >= Phase::Draining {
             match was_cancelled_by_us(&record.context) {
                 true => self.server.shutdown.count_cancelled(),
@@ -295,14 +314,35 @@ impl Session {
         self.calls.go_away(&GoAway { reason, message }, &mut self.out);
     }
 
+    /// Adds about `most` bytes of what the streams have to send; false if they have nothing.
+    pub(crate) fn fill(&mut self, most: usize, cx: &TaskContext<'_>) -> bool {
+        let Some(hub) = self.hub.as_ref().filter(|hub| hub.poll(cx.waker())) else { return false };
+        let mut woken = Vec::new();
+        hub.fill(hub.take(), &mut self.out, most, &mut woken);
+        woken.into_iter().for_each(Waker::wake);
+        true
+    }
+
+    fn open_stream(&mut self, id: CallId) -> Arc<Duplex> {
+        let Self { server, limits, hub, .. } = self;
+        let hub = hub.get_or_insert_with(|| {
+            let memory = Memory { used: server.memory.clone(), max: server.config.max_memory };
+            Hub::new(Side::Server, server.config.limits, *limits, Some(memory))
+        });
+        self.calls.open_stream(id, hub)
+    }
+
     /// Answers an admitted call that does not run.
-    fn refuse(&mut self, id: CallId, status: &Status) {
-        self.calls.end();
+    fn refuse(&mut self, id: CallId, stream: bool, status: &Status) {
+        self.calls.end(id);
+        if stream {
+            self.calls.forgo_stream();
+        }
         self.put_refusal(id, status);
     }
 
     fn put_refusal(&mut self, id: CallId, status: &Status) {
-        put_status(id, status, Executed::No, &Metadata::EMPTY, self.limit, &mut self.out);
+        put_status(id, status, Executed::No, &Metadata::EMPTY, self.limits.max_frame, &mut self.out);
     }
 }
 
@@ -322,6 +362,17 @@ fn earlier(deadline: Option<Instant>, now: Instant, most: Duration) -> (Option<I
         Some(end) if deadline.is_none_or(|deadline| end < deadline) => (Some(end), Some(most)),
         _ => (deadline, None),
     }
+}
+
+/// A call that its method is not made for.
+fn wrong_shape(entry: &Entry) -> Status {
+    let name = &entry.name;
+    Status::unimplemented(match entry.method.shape() {
+        None => format!("{name} has one argument and one answer: it is not called with a stream"),
+        Some(Shape::Server) => format!("{name} answers with a stream: it is called with one"),
+        Some(Shape::Client) => format!("{name} takes a stream: it is called with one"),
+        Some(Shape::Bidi) => format!("{name} takes a stream and answers with one: it is called with them"),
+    })
 }
 
 /// A grace of the server's ended before the call did.

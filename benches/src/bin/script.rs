@@ -113,7 +113,7 @@ impl Client {
             Class::Body => FORMAT.encode_split(&self.body, &mut self.scratch)?,
             _ => FORMAT.encode_split(&Args { a: 7, b: 8 }, &mut self.scratch)?,
         };
-        let head = RequestHead { method, time_left, metadata };
+        let head = RequestHead { method, time_left, metadata, stream: None };
         let waker = Some(Waker::noop().clone());
         self.open.push(self.calls.open(head, &self.scratch, shared, waker, &mut self.out, self.sent)?);
         Ok(())

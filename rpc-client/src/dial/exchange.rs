@@ -36,7 +36,7 @@ impl DialConfig {
             Ok(terms) => {
                 let mut input = Input::new(self.limits.max_frame);
                 input.keep(&head.rest);
-                Ok(Dialled { io, input, terms })
+                Ok(Dialled { io, input, terms, own: self.limits })
             }
             Err(mut error) => {
                 if let AnswerError::Refused(answer) | AnswerError::Proxy { answer, .. } = &mut error {

@@ -19,7 +19,7 @@ use crate::error::{Error, Lost};
 use crate::interceptor::Outgoing;
 use crate::link::Link;
 use crate::shared::Rejected;
-use crate::until::{Stop, Until};
+use crate::until::Until;
 
 /// A call that may be repeated is sent so often at the most: a request that brings servers down must
 /// not bring down all of them.
@@ -33,14 +33,14 @@ impl<A: Serialize + Send, R: DeserializeOwned + Send + 'static> Pending<A, R> {
     /// Takes the options to heart and lets the interceptors see the call.
     pub(super) fn prepare(&mut self) -> Result<(), Error> {
         let State::New(options) = mem::replace(&mut self.state, State::Ready) else { return Ok(()) };
-        let Options { timeout, parent, metadata, idempotent } = options;
+        let Options { timeout, parent, metadata, idempotent, .. } = options;
         self.idempotent = idempotent;
         self.metadata = metadata.map_err(|source| Error::Metadata { call: self.info(), source })?;
         self.until = Until::new(timeout.or(self.endpoint.timeout), parent);
         if !self.until.is_never()
             && let Some(stop) = self.until.already()
         {
-            return Err(self.stopped(stop, Executed::No));
+            return Err(Error::stopped(self.info(), stop, Executed::No));
         }
         if self.endpoint.interceptors.is_empty() {
             return Ok(());
@@ -67,9 +67,10 @@ impl<A: Serialize + Send, R: DeserializeOwned + Send + 'static> Pending<A, R> {
     ) -> Result<(), Error> {
         let (deadline, time_left) = (self.until.deadline(), self.until.time_left());
         if time_left.is_some_and(|left| left.is_zero()) {
-            return Err(self.stopped(self.until.expired(), Executed::No));
+            return Err(Error::stopped(self.info(), self.until.expired(), Executed::No));
         }
-        let head = RequestHead { method: &self.method, time_left, metadata: &self.metadata };
+        let head =
+            RequestHead { method: &self.method, time_left, metadata: &self.metadata, stream: self.shape };
         let shared = &link.shared;
         let submitted = match &mut self.args {
             Args::Value(args, encode) => with_scratch(|body| {
@@ -91,9 +92,12 @@ impl<A: Serialize + Send, R: DeserializeOwned + Send + 'static> Pending<A, R> {
             }
         };
         match submitted.map_err(|source| self.encode_error(source))? {
-            Ok(id) => {
+            Ok((id, duplex)) => {
                 self.sends = self.sends.saturating_add(1);
-                self.state = State::Sent(link, id);
+                self.state = match duplex {
+                    None => State::Sent(link, id),
+                    Some(duplex) => State::Open(link, duplex),
+                };
             }
             Err(Rejected::Queued(ticket)) => self.state = State::Queued(link, ticket),
             Err(Rejected::NoRoom) => self.state = State::Ready,
@@ -123,22 +127,6 @@ impl<A: Serialize + Send, R: DeserializeOwned + Send + 'static> Pending<A, R> {
             }
             return Ok(());
         }
-        Err(self.lost(lost, executed))
-    }
-
-    pub(super) fn lost(&self, lost: Lost, executed: Executed) -> Error {
-        let call = self.info();
-        match lost {
-            Lost::Closed => Error::Shutdown { call, executed },
-            source => Error::ConnectionLost { call, executed, source },
-        }
-    }
-
-    pub(super) fn stopped(&self, stop: Stop, executed: Executed) -> Error {
-        let call = self.info();
-        match stop {
-            Stop::Deadline(after) => Error::DeadlineExceeded { call, executed, after },
-            Stop::Parent => Error::Cancelled { call, executed },
-        }
+        Err(Error::lost(self.info(), lost, executed))
     }
 }

@@ -6,6 +6,7 @@ mod pings;
 mod state;
 
 use std::mem;
+use std::sync::Arc;
 use std::task::{Poll, Waker};
 use std::time::Instant;
 
@@ -14,6 +15,7 @@ use rpc_core::client::{Event, OpenError, Outcome, RequestHead};
 use rpc_core::input::Input;
 use rpc_core::message::{GoAway, GoAwayReason};
 use rpc_core::output::Output;
+use rpc_core::stream::{Duplex, Hub};
 use rpc_core::{CallId, Limits, ProtocolError};
 
 use crate::error::Lost;
@@ -24,6 +26,8 @@ use state::State;
 #[derive(Debug)]
 pub(crate) struct Shared {
     state: Mutex<State>,
+    /// Of the streams, which have locks of their own.
+    hub: Arc<Hub>,
 }
 
 /// What the callers want of the connection's task.
@@ -53,16 +57,18 @@ pub(crate) enum Rejected {
 }
 
 impl Shared {
-    pub(crate) fn new(limits: Limits) -> Self {
-        Self { state: Mutex::new(State::new(limits)) }
+    /// Towards a server that announced `limits`, for a client that announced `own`.
+    pub(crate) fn new(limits: Limits, own: Limits) -> Self {
+        let state = State::new(limits, own);
+        Self { hub: state.calls.hub().clone(), state: Mutex::new(state) }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Opens a call that is over at `deadline`, or queues `waker` until there is room. `ticket` is
-    /// the place in the queue that the caller has already.
+    /// Opens a call that is over at `deadline`, and its stream if it has one; or queues `waker` until there
+    /// is room. `ticket` is the place in the queue that the caller has already.
     pub(crate) fn submit(
         &self,
         head: RequestHead<'_>,
@@ -71,7 +77,7 @@ impl Shared {
         shared: Option<Bytes>,
         waker: Option<&Waker>,
         ticket: Option<u64>,
-    ) -> Result<CallId, Rejected> {
+    ) -> Result<(CallId, Option<Arc<Duplex>>), Rejected> {
         let waker = waker.cloned();
         let mut state = self.lock();
         if let Some(lost) = &state.lost {
@@ -86,10 +92,12 @@ impl Shared {
         }
         let left = ticket.and_then(|ticket| state.queue.remove(&ticket));
         let State { calls, out, taken, .. } = &mut *state;
+        let stream = head.stream.is_some();
         let opened = calls.open(head, body, shared, waker, out, *taken);
         if let (Ok(id), Some(deadline)) = (&opened, deadline) {
             calls.set_deadline(*id, deadline);
         }
+        let opened = opened.map(|id| (id, if stream { calls.stream(id).cloned() } else { None }));
         let writer = state.wake_writer();
         let next = state.next_in_queue();
         drop(state);
@@ -189,7 +197,7 @@ impl Shared {
         if state.closing {
             return (Demand::Close, next);
         }
-        if can_write && !state.out.is_empty() {
+        if can_write && (!state.out.is_empty() || self.hub.poll(waker)) {
             return (Demand::Write(in_flight), next);
         }
         // Only here was the output seen empty. While the socket takes nothing, it wakes the task.
@@ -259,15 +267,21 @@ impl Shared {
         drop(left);
     }
 
-    /// Moves all output to the writer's own, which is empty.
-    pub(crate) fn take_output(&self, writing: &mut Output) {
+    /// Moves all output to the writer's own, which is empty, and behind it what the streams have to send,
+    /// about `most` bytes; how much that was.
+    pub(crate) fn take_output(&self, writing: &mut Output, most: usize) -> usize {
+        // Before the output, in which their Requests are.
+        let ready = self.hub.take();
         let mut state = self.lock();
         state.idle = false;
         state.taken += state.out.len() as u64;
         mem::swap(&mut state.out, writing);
-        let next = state.next_in_queue();
+        let mut woken = state.next_in_queue();
         drop(state);
-        next.into_iter().for_each(Waker::wake);
+        let before = writing.len();
+        self.hub.fill(ready, writing, before + most, &mut woken);
+        woken.into_iter().for_each(Waker::wake);
+        writing.len() - before
     }
 
     /// Takes all frames of a read; whether one of them said that the server takes no new calls.

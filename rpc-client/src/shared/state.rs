@@ -37,9 +37,9 @@ pub(super) struct State {
 }
 
 impl State {
-    pub(super) fn new(limits: Limits) -> Self {
+    pub(super) fn new(limits: Limits, own: Limits) -> Self {
         Self {
-            calls: Calls::new(limits),
+            calls: Calls::new(limits, own),
             out: Output::default(),
             taken: 0,
             idle: false,

@@ -11,6 +11,7 @@ use crate::output::Output;
 #[cfg(planted)]
 use crate::planted::{Bug, bites};
 use crate::status::Executed;
+use crate::stream::Outcome;
 
 impl Calls {
     /// Gives a call that was just opened its time: at `deadline` it [expires](Self::expire).
@@ -41,14 +42,19 @@ impl Calls {
             return;
         }
         self.next_deadline = None;
-        for (slot, deadline) in self.slots.iter_mut().zip(&self.deadlines) {
-            let (State::Open, Some(deadline)) = (&slot.state, *deadline) else { continue };
-            if deadline <= now {
+        for (slot, deadline) in self.slots.iter_mut().zip(&mut self.deadlines) {
+            let (State::Open, Some(due)) = (&slot.state, *deadline) else { continue };
+            if due <= now
+                && let Some(duplex) = &slot.stream
+            {
+                *deadline = None;
+                duplex.expire(Outcome::Expired, woken);
+            } else if due <= now {
                 slot.state = State::Expired;
                 out.put(Kind::Cancel, 0, slot.id, &[]);
                 woken.extend(slot.waker.take());
             } else {
-                self.next_deadline = self.next_deadline.into_iter().chain([deadline]).min();
+                self.next_deadline = self.next_deadline.into_iter().chain([due]).min();
             }
         }
     }
@@ -64,7 +70,11 @@ impl Calls {
     /// Ends every open call here, as [`Executed::Maybe`], and asks the server to give it up.
     pub fn cancel_all(&mut self, out: &mut Output, woken: &mut Vec<Waker>) {
         for slot in &self.slots {
-            if matches!(slot.state, State::Open) {
+            let is_open = match &slot.stream {
+                Some(duplex) => duplex.take_cancel(),
+                None => matches!(slot.state, State::Open),
+            };
+            if is_open {
                 out.put(Kind::Cancel, 0, slot.id, &[]);
             }
         }
@@ -86,6 +96,13 @@ impl Calls {
     pub(super) fn end(&mut self, id: CallId, done: Done, woken: &mut Vec<Waker>) {
         self.in_flight -= 1;
         let slot = &mut self.slots[usize::from(id.slot())];
+        if let Some(duplex) = slot.stream.take() {
+            duplex.end(done.into(), woken);
+            self.streams -= 1;
+            slot.release(id.slot());
+            self.free.push(id.slot());
+            return;
+        }
         match slot.state {
             State::Abandoned => {
                 slot.release(id.slot());

@@ -1,5 +1,6 @@
 //! The place of one call in the client's table.
 
+use std::sync::Arc;
 use std::task::Waker;
 
 use bytes::Bytes;
@@ -7,6 +8,7 @@ use bytes::Bytes;
 use crate::call_id::CallId;
 use crate::metadata::Metadata;
 use crate::status::{Executed, Status};
+use crate::stream::{self, Duplex};
 
 /// The buffers of answers that are kept for the next call: large ones in the first slots, which are
 /// used most, small ones in all. A burst of calls leaves little behind.
@@ -21,6 +23,8 @@ pub(super) struct Slot {
     pub(super) waker: Option<Waker>,
     /// Where the request ends in the stream of all bytes sent.
     pub(super) end: u64,
+    /// Of a call with streams, which has its end in there; the slot is free with the terminal frame.
+    pub(super) stream: Option<Arc<Duplex>>,
     /// The body of a small answer. Kept and swapped, so that calls allocate nothing for it.
     pub(super) buffer: Vec<u8>,
 }
@@ -43,6 +47,18 @@ pub(super) enum Done {
     Expired,
 }
 
+impl From<Done> for stream::Outcome {
+    fn from(done: Done) -> Self {
+        match done {
+            // The items, or the answer, were left in the stream before.
+            Done::Response { .. } => stream::Outcome::Complete,
+            Done::Status(status) => stream::Outcome::Status(status),
+            Done::Lost(executed) => stream::Outcome::Lost(executed),
+            Done::Expired => stream::Outcome::Expired,
+        }
+    }
+}
+
 /// How a call ended.
 #[derive(Debug)]
 pub enum Outcome {
@@ -63,12 +79,13 @@ pub enum Outcome {
 
 impl Slot {
     pub(super) const fn new() -> Self {
-        Self { id: CallId::NONE, state: State::Free, waker: None, end: 0, buffer: Vec::new() }
+        Self { id: CallId::NONE, state: State::Free, waker: None, end: 0, stream: None, buffer: Vec::new() }
     }
 
     pub(super) fn release(&mut self, at: u16) {
         self.id = CallId::NONE;
         self.state = State::Free;
+        self.stream = None;
         let kept = if at < FIRST_SLOTS { KEPT_LARGE } else { KEPT_SMALL };
         if self.buffer.capacity() > kept {
             self.buffer = Vec::new();

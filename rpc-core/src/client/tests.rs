@@ -46,7 +46,7 @@ impl Client {
 
     fn of(limits: Limits) -> Self {
         Self {
-            calls: Calls::new(limits),
+            calls: Calls::new(limits, Limits::default()),
             out: Output::default(),
             sent: 0,
             now: Instant::now(),
@@ -65,7 +65,7 @@ impl Client {
         body: &[u8],
         shared: Option<Bytes>,
     ) -> Result<CallId, OpenError> {
-        let head = RequestHead { method, time_left: None, metadata: &Metadata::EMPTY };
+        let head = RequestHead { method, time_left: None, metadata: &Metadata::EMPTY, stream: None };
         self.calls.open(head, body, shared, None, &mut self.out, self.sent)
     }
 

@@ -15,6 +15,10 @@ pub const RPC_FORMAT: HeaderName = HeaderName::from_static("rpc-format");
 pub const RPC_MAX_FRAME: HeaderName = HeaderName::from_static("rpc-max-frame");
 /// `Rpc-Max-Calls`: the most calls in flight that its sender takes.
 pub const RPC_MAX_CALLS: HeaderName = HeaderName::from_static("rpc-max-calls");
+/// `Rpc-Window`: bytes of items that a direction of a stream may carry to its sender before it consumes them.
+pub const RPC_WINDOW: HeaderName = HeaderName::from_static("rpc-window");
+/// `Rpc-Max-Streams`: the most streams at once that its sender takes.
+pub const RPC_MAX_STREAMS: HeaderName = HeaderName::from_static("rpc-max-streams");
 
 /// A header's name in the spelling that people and old parsers of HTTP/1 expect: `Rpc-Version`.
 pub(super) struct TitleCase<'a>(pub(super) &'a HeaderName);

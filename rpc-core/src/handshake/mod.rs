@@ -15,6 +15,8 @@
 //! | `Rpc-Format` | body formats, in order of preference | the one chosen | `bincode` |
 //! | `Rpc-Max-Frame` | largest frame the client takes, in bytes | the same of the server | 4,194,304 |
 //! | `Rpc-Max-Calls` | most calls in flight the client takes | the same of the server | 1,024 |
+//! | `Rpc-Window` | bytes of items the client takes on a stream before it consumes them | the same of the server | 256 KiB |
+//! | `Rpc-Max-Streams` | most streams at once the client takes | the same of the server | 256 |
 //!
 //! Unknown `Rpc-*` headers are ignored, so that later versions can add some.
 //!
@@ -69,7 +71,7 @@ mod tests;
 pub use answer::{AnswerError, check_first_bytes, parse_answer, parse_response, write_acceptance};
 pub use connect::{Connect, ConnectError, write_request};
 pub use head::{HeadBuffer, HeadTooLarge, MAX_HEAD, MAX_HEADERS, WholeHead};
-pub use headers::{RPC_FORMAT, RPC_MAX_CALLS, RPC_MAX_FRAME, RPC_VERSION};
+pub use headers::{RPC_FORMAT, RPC_MAX_CALLS, RPC_MAX_FRAME, RPC_MAX_STREAMS, RPC_VERSION, RPC_WINDOW};
 pub(crate) use refusal::legible;
 pub use refusal::{Refusal, write_response};
 pub use request::{check_request_bytes, negotiate, parse_request};

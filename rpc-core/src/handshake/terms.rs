@@ -5,10 +5,11 @@ use std::ops::RangeInclusive;
 use http::{HeaderMap, HeaderName};
 
 use super::headers::{
-    RPC_FORMAT, RPC_MAX_CALLS, RPC_MAX_FRAME, RPC_VERSION, TitleCase, announced, escaped, write_header,
+    RPC_FORMAT, RPC_MAX_CALLS, RPC_MAX_FRAME, RPC_MAX_STREAMS, RPC_VERSION, RPC_WINDOW, TitleCase, announced,
+    escaped, write_header,
 };
 use crate::format::Format;
-use crate::limits::{DEFAULT_MAX_CALLS, DEFAULT_MAX_FRAME, Limits, MAX_MAX_CALLS, MIN_MAX_FRAME};
+use crate::limits::{Limits, MAX_MAX_CALLS, MAX_WINDOW, MIN_MAX_FRAME, MIN_WINDOW};
 
 const VERSION: &str = "1";
 
@@ -17,6 +18,8 @@ pub(super) const DEFAULT_FORMAT: Format = Format::Bincode;
 
 const MAX_FRAME_RANGE: RangeInclusive<u32> = MIN_MAX_FRAME..=u32::MAX;
 const MAX_CALLS_RANGE: RangeInclusive<u32> = 1..=MAX_MAX_CALLS;
+const WINDOW_RANGE: RangeInclusive<u32> = MIN_WINDOW..=MAX_WINDOW;
+const MAX_STREAMS_RANGE: RangeInclusive<u32> = 0..=MAX_MAX_CALLS;
 
 /// What a handshake settles, as one side sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,15 +40,19 @@ pub struct LimitOutOfRange {
 }
 
 /// Checks limits of one's own before they are announced: `max_frame` is from 65,536 to 4,294,967,295
-/// bytes, `max_calls` from 1 to 65,536.
+/// bytes, `max_calls` from 1 to 65,536, `window` from 65,536 to 2,147,483,647 bytes, `max_streams` from 0 to
+/// 65,536.
 ///
 /// # Errors
 ///
 /// When one of them lies outside; the text names it and its range.
 pub fn check_limits(limits: Limits) -> Result<(), LimitOutOfRange> {
-    for (what, value, range) in
-        [("max_frame", limits.max_frame, MAX_FRAME_RANGE), ("max_calls", limits.max_calls, MAX_CALLS_RANGE)]
-    {
+    for (what, value, range) in [
+        ("max_frame", limits.max_frame, MAX_FRAME_RANGE),
+        ("max_calls", limits.max_calls, MAX_CALLS_RANGE),
+        ("window", limits.window, WINDOW_RANGE),
+        ("max_streams", limits.max_streams, MAX_STREAMS_RANGE),
+    ] {
         if !range.contains(&value) {
             return Err(LimitOutOfRange { what, value, range: range.into_inner() });
         }
@@ -59,12 +66,18 @@ pub(super) fn foreign_version(headers: &HeaderMap) -> Result<Option<&[u8]>, Stri
 }
 
 pub(super) fn read_limits(headers: &HeaderMap) -> Result<Limits, String> {
-    let max_frame = read_limit(headers, &RPC_MAX_FRAME, MAX_FRAME_RANGE)?;
-    let max_calls = read_limit(headers, &RPC_MAX_CALLS, MAX_CALLS_RANGE)?;
-    Ok(Limits {
-        max_frame: max_frame.unwrap_or(DEFAULT_MAX_FRAME),
-        max_calls: max_calls.unwrap_or(DEFAULT_MAX_CALLS),
-    })
+    let mut limits = Limits::default();
+    for (limit, name, range) in [
+        (&mut limits.max_frame, &RPC_MAX_FRAME, MAX_FRAME_RANGE),
+        (&mut limits.max_calls, &RPC_MAX_CALLS, MAX_CALLS_RANGE),
+        (&mut limits.window, &RPC_WINDOW, WINDOW_RANGE),
+        (&mut limits.max_streams, &RPC_MAX_STREAMS, MAX_STREAMS_RANGE),
+    ] {
+        if let Some(announced) = read_limit(headers, name, range)? {
+            *limit = announced;
+        }
+    }
+    Ok(limits)
 }
 
 fn read_limit(
@@ -99,6 +112,8 @@ pub(super) fn write_terms(formats: &[Format], limits: Limits, out: &mut Vec<u8>)
     write_header(&RPC_FORMAT, format_list(formats), out);
     write_header(&RPC_MAX_FRAME, limits.max_frame.to_string(), out);
     write_header(&RPC_MAX_CALLS, limits.max_calls.to_string(), out);
+    write_header(&RPC_WINDOW, limits.window.to_string(), out);
+    write_header(&RPC_MAX_STREAMS, limits.max_streams.to_string(), out);
 }
 
 /// The names in `Rpc-Format`, in their order.

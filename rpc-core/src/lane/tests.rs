@@ -49,7 +49,7 @@ impl Driver {
     fn open(&mut self) -> CallId {
         self.counter += 1;
         let id = CallId::client(self.counter, 0);
-        assert_eq!(self.lane.open(id, None, Metadata::EMPTY).id(), id);
+        assert_eq!(self.lane.open(id, None, Metadata::EMPTY, None).id(), id);
         id
     }
 

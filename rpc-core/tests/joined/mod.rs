@@ -49,7 +49,7 @@ impl Joined {
     pub(crate) fn new(max_calls: u32) -> Self {
         let limits = Limits { max_calls, ..Limits::default() };
         Self {
-            client: client::Calls::new(limits),
+            client: client::Calls::new(limits, Limits::default()),
             client_input: Input::new(limits.max_frame),
             client_out: Output::default(),
             server: server::Calls::new(limits),
@@ -68,7 +68,7 @@ impl Joined {
 
     pub(crate) fn open(&mut self, method: u8, large: bool) {
         let name = format!("Test.M{method}");
-        let head = RequestHead { method: &name, time_left: None, metadata: &Metadata::EMPTY };
+        let head = RequestHead { method: &name, time_left: None, metadata: &Metadata::EMPTY, stream: None };
         let shared = large.then(|| Bytes::from(vec![method; LARGE_BODY]));
         match self.client.open(head, &[method], shared, None, &mut self.client_out, self.sent) {
             Ok(id) => assert!(self.waiting.insert(id, method).is_none()),
@@ -112,7 +112,7 @@ impl Joined {
                         self.reply(id, true);
                     }
                 }
-                Event::Nothing | Event::Pong(_) | Event::GoAway(_) => {}
+                Event::Nothing | Event::Stream(_) | Event::Pong(_) | Event::GoAway(_) => {}
             }
         }
         self.server.answer_ping(&mut self.server_out);
@@ -142,7 +142,7 @@ impl Joined {
         } else {
             self.server_out.put(Kind::Response, 0, id, id.to_string().as_bytes());
         }
-        self.server.end();
+        self.server.end(CallId::NONE);
     }
 
     pub(crate) fn abandon(&mut self, which: Index) {

@@ -19,6 +19,21 @@ impl Builder {
         self
     }
 
+    /// Calls with streams at a time per connection, among the calls in flight. Default 256, up to 65,536;
+    /// 0: none. Clients are told; a call beyond is refused as `ResourceExhausted`.
+    pub fn max_streams_per_connection(mut self, streams: u32) -> Self {
+        self.config.limits.max_streams = streams;
+        self
+    }
+
+    /// Bytes of items that a client may send on a stream before its handler takes them, each counted as
+    /// 32 more. Default 256 KiB, from 64 KiB to 2 GiB. The memory that a stream may take is this and its
+    /// largest item; on a link with much delay it bounds the rate of a stream.
+    pub fn stream_window(mut self, bytes: u32) -> Self {
+        self.config.limits.window = bytes;
+        self
+    }
+
     /// The time for a request head to arrive whole. Default 10 s; then 408 (Go:
     /// `ReadHeaderTimeout`).
     pub fn head_timeout(mut self, timeout: Duration) -> Self {
@@ -50,8 +65,9 @@ impl Builder {
         self
     }
 
-    /// Memory that the arguments of waiting calls may take, over all connections, in bytes; each
-    /// call counts for 1 KiB more. Default 1 GiB; a call beyond is refused as `ResourceExhausted`. Calls
+    /// Memory that the arguments of waiting calls may take, and the items of streams that their handlers
+    /// have not taken, over all connections, in bytes; each call counts for 1 KiB more. Default 1 GiB; a call
+    /// beyond is refused as `ResourceExhausted`, and an item beyond ends its stream so. Calls
     /// that come in at the same moment on several threads are not counted against each other, so it may
     /// be exceeded by one call for each thread.
     pub fn max_memory(mut self, bytes: usize) -> Self {

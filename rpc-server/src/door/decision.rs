@@ -3,8 +3,8 @@
 use http::header::ALLOW;
 use http::request::Parts;
 use http::{HeaderValue, Method, StatusCode};
-use rpc_core::Origin;
 use rpc_core::handshake::{Refusal, negotiate};
+use rpc_core::{Limits, Origin};
 
 use super::{Deadline, Door, by, shutting_down};
 use crate::authorize::{foreign_page, is_foreign_page};
@@ -19,7 +19,7 @@ pub(super) enum Decision<'a> {
 /// On what terms RPC begins.
 pub(super) struct Entrance {
     pub(super) origin: Origin,
-    pub(super) max_frame: u32,
+    pub(super) limits: Limits,
 }
 
 impl Door {
@@ -43,7 +43,7 @@ impl Door {
         self.authorize(&mut request, deadline).await?;
         let Request { head: Parts { headers, extensions, .. }, peer } = request;
         let origin = Origin::new(peer, terms.format).with_headers(headers).with_extensions(extensions);
-        Ok(Decision::Enter(Entrance { origin, max_frame: terms.limits.max_frame }))
+        Ok(Decision::Enter(Entrance { origin, limits: terms.limits }))
     }
 
     /// Asks the hooks, and leaves with the request what they found out.

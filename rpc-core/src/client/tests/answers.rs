@@ -47,7 +47,7 @@ fn the_waker_of_the_last_poll_is_the_one_that_is_woken() {
 fn a_waker_given_at_open_needs_no_poll_before_the_answer() {
     let mut client = Client::new();
     let wakes = Arc::new(Wakes::default());
-    let head = RequestHead { method: "A.B", time_left: None, metadata: &Metadata::EMPTY };
+    let head = RequestHead { method: "A.B", time_left: None, metadata: &Metadata::EMPTY, stream: None };
     let id = client.calls.open(head, b"", None, Some(wakes.waker()), &mut client.out, 0).unwrap();
     client.respond(id, b"");
     client.woken.drain(..).for_each(Waker::wake);

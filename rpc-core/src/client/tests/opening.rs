@@ -12,7 +12,7 @@ fn a_request_carries_its_deadline_metadata_and_arguments_in_this_order() {
     let mut metadata = Metadata::new();
     metadata.insert("k", "v").unwrap();
     let time_left = Some(Duration::from_micros(0x0102));
-    let head = RequestHead { method: "A.B", time_left, metadata: &metadata };
+    let head = RequestHead { method: "A.B", time_left, metadata: &metadata, stream: None };
     let shared = Some(Bytes::from_static(b"ed"));
     let id = client.calls.open(head, b"shar", shared, None, &mut client.out, 0).unwrap();
     let flags = flags::NAME | flags::DEADLINE | flags::METADATA;
@@ -23,7 +23,12 @@ fn a_request_carries_its_deadline_metadata_and_arguments_in_this_order() {
 #[test]
 fn a_deadline_beyond_its_field_is_the_longest_there_is() {
     let mut client = Client::new();
-    let head = RequestHead { method: "A.B", time_left: Some(Duration::MAX), metadata: &Metadata::EMPTY };
+    let head = RequestHead {
+        method: "A.B",
+        time_left: Some(Duration::MAX),
+        metadata: &Metadata::EMPTY,
+        stream: None,
+    };
     client.calls.open(head, b"", None, None, &mut client.out, 0).unwrap();
     assert_eq!(client.sent()[0].body[14..], [0xff; 8]);
 }

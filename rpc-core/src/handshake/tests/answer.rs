@@ -13,8 +13,10 @@ fn read_with(lines: &str) -> Result<Terms, AnswerError> {
     read(&format!("HTTP/1.0 200 Connected\r\n{lines}\r\n"))
 }
 
-const PLAIN: Terms =
-    Terms { format: Format::Bincode, limits: Limits { max_frame: 4 * 1024 * 1024, max_calls: 1024 } };
+const PLAIN: Terms = Terms { format: Format::Bincode, limits: LIMITS };
+
+const LIMITS: Limits =
+    Limits { max_frame: 4 * 1024 * 1024, max_calls: 1024, window: 256 * 1024, max_streams: 256 };
 
 fn refusal(head: &str) -> Refusal {
     match read(head) {
@@ -26,11 +28,16 @@ fn refusal(head: &str) -> Refusal {
 #[test]
 fn an_acceptance_has_its_exact_bytes() {
     let mut out = Vec::new();
-    write_acceptance(Format::Bincode, Limits { max_frame: 65536, max_calls: 7 }, &mut out);
+    write_acceptance(
+        Format::Bincode,
+        Limits { max_frame: 65536, max_calls: 7, window: 65536, max_streams: 0 },
+        &mut out,
+    );
     assert_eq!(
         out,
         b"HTTP/1.0 200 Connected\r\nRpc-Version: 1\r\nRpc-Format: bincode\r\n\
-          Rpc-Max-Frame: 65536\r\nRpc-Max-Calls: 7\r\n\r\n"
+          Rpc-Max-Frame: 65536\r\nRpc-Max-Calls: 7\r\nRpc-Window: 65536\r\n\
+          Rpc-Max-Streams: 0\r\n\r\n"
     );
 }
 
@@ -235,7 +242,7 @@ proptest! {
         max_calls in 1_u32..=65_536,
         format in prop::sample::select(Format::ALL),
     ) {
-        let limits = Limits { max_frame, max_calls };
+        let limits = Limits { max_frame, max_calls, ..Limits::default() };
         let mut out = Vec::new();
         write_acceptance(format, limits, &mut out);
         prop_assert_eq!(parse_answer(&out, Format::ALL).unwrap(), Terms { format, limits });

@@ -36,6 +36,7 @@ fn the_head_of_a_connect_has_its_exact_bytes() {
         write_with(&headers).unwrap(),
         "CONNECT /_rpc_ HTTP/1.0\r\nHost: localhost:1234\r\nRpc-Version: 1\r\nRpc-Format: bincode, json\r\n\
          Rpc-Max-Frame: 4194304\r\nRpc-Max-Calls: 1024\r\n\
+         Rpc-Window: 262144\r\nRpc-Max-Streams: 256\r\n\
          Authorization: Bearer token\r\nX-Tenant: a\r\nX-Tenant: b\r\n\r\n"
     );
 }
@@ -69,7 +70,7 @@ fn a_path_that_no_server_can_have_is_an_error() {
 #[test]
 fn limits_that_every_server_refuses_are_an_error() {
     let write_limits = |max_frame, max_calls| {
-        write(DEFAULT_PATH, "a", Limits { max_frame, max_calls }, &HeaderMap::new())
+        write(DEFAULT_PATH, "a", Limits { max_frame, max_calls, ..Limits::default() }, &HeaderMap::new())
             .map_err(|error| error.to_string())
     };
     assert_eq!(
@@ -99,7 +100,7 @@ proptest! {
         max_frame in 65_536_u32..,
         max_calls in 1_u32..=65_536,
     ) {
-        let limits = Limits { max_frame, max_calls };
+        let limits = Limits { max_frame, max_calls, ..Limits::default() };
         let head = write(DEFAULT_PATH, "localhost", limits, &HeaderMap::new()).unwrap();
         prop_assert_eq!(decide(head.as_bytes()).unwrap().limits, limits);
     }

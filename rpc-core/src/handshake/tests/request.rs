@@ -20,8 +20,10 @@ fn accepted(lines: &str) -> Terms {
     decide(format!("CONNECT /_rpc_ HTTP/1.1\r\n{lines}\r\n").as_bytes()).unwrap()
 }
 
-const PLAIN: Terms =
-    Terms { format: Format::Bincode, limits: Limits { max_frame: 4 * 1024 * 1024, max_calls: 1024 } };
+const PLAIN: Terms = Terms { format: Format::Bincode, limits: LIMITS };
+
+const LIMITS: Limits =
+    Limits { max_frame: 4 * 1024 * 1024, max_calls: 1024, window: 256 * 1024, max_streams: 256 };
 
 #[test]
 fn a_bare_connect_means_version_1_bincode_and_default_limits() {
@@ -60,7 +62,7 @@ fn a_request_keeps_its_method_version_and_headers() {
 #[test]
 fn announced_limits_are_taken() {
     let limits = accepted("Rpc-Version: 1\r\nrpc-max-frame: 65536\r\nRPC-MAX-CALLS: 65536\r\n").limits;
-    assert_eq!(limits, Limits { max_frame: 65536, max_calls: 65536 });
+    assert_eq!(limits, Limits { max_frame: 65536, max_calls: 65536, ..LIMITS });
     assert_eq!(accepted("Rpc-Max-Frame: 4294967295\r\nRpc-Max-Calls: 1\r\n").limits.max_frame, u32::MAX);
 }
 

@@ -26,7 +26,7 @@ fn the_context_tells_the_call() {
     let mut metadata = Metadata::new();
     metadata.insert("tenant", "a").unwrap();
     driver.counter = 9;
-    driver.lane.open(CallId::client(9, 0), Some(Instant::now()), metadata);
+    driver.lane.open(CallId::client(9, 0), Some(Instant::now()), metadata, None);
     driver.lane.begin(Body::Borrowed(b"")).unwrap();
     assert!(driver.poll().is_ready());
     match driver.reply().1 {

@@ -22,7 +22,7 @@ fn admitted_calls_count_until_they_end() {
     server.admitted();
     server.admitted();
     assert_eq!(server.calls.in_flight(), 2);
-    server.calls.end();
+    server.calls.end(CallId::NONE);
     assert_eq!(server.calls.in_flight(), 1);
 }
 
@@ -35,7 +35,7 @@ fn one_call_over_the_limit_is_refused_as_not_executed_and_does_not_count() {
     assert_eq!((code, executed), (Code::ResourceExhausted, Executed::No));
     assert_eq!(message, "more than 2 calls in flight");
     assert_eq!(server.calls.in_flight(), 2);
-    server.calls.end();
+    server.calls.end(CallId::NONE);
     server.admitted();
 }
 
@@ -56,7 +56,7 @@ fn an_admitted_call_clears_the_count_of_refusals() {
     server.admitted();
     for _ in 0..10 {
         refusal(server.call().admission);
-        server.calls.end();
+        server.calls.end(CallId::NONE);
         server.admitted();
     }
 }

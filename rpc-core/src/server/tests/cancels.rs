@@ -16,7 +16,7 @@ fn a_cancel_names_the_call_that_its_caller_gave_up() {
 fn a_cancel_of_an_ended_call_is_harmless() {
     let mut server = Server::new();
     let id = server.admitted();
-    server.calls.end();
+    server.calls.end(CallId::NONE);
     assert!(server.receive(Kind::Cancel, 0, id, b"").is_ok());
     assert_eq!(server.calls.in_flight(), 0);
 }
@@ -49,7 +49,7 @@ fn each_request_pays_for_one_cancel_for_ever() {
     for _ in 0..5000 {
         let id = server.admitted();
         server.receive(Kind::Cancel, 0, id, b"").unwrap();
-        server.calls.end();
+        server.calls.end(CallId::NONE);
     }
 }
 

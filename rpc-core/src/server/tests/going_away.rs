@@ -66,7 +66,7 @@ fn calls_below_the_go_away_go_on_and_can_be_cancelled() {
     let id = server.admitted();
     server.go_away();
     assert!(matches!(server.receive(Kind::Cancel, 0, id, b""), Ok(Event::Cancel(_))));
-    server.calls.end();
+    server.calls.end(CallId::NONE);
     assert_eq!(server.calls.in_flight(), 0);
 }
 

@@ -63,14 +63,14 @@ fn a_method_named_once_takes_no_index() {
 #[test]
 fn a_refused_request_introduces_its_method_all_the_same() {
     let mut server = Server::with_room_for(1);
-    for flags in [flags::COMPRESSED, flags::MORE] {
+    for flags in [flags::COMPRESSED, flags::COMPRESSED | flags::MORE] {
         let mut server = Server::new();
         refusal(server.request(flags::NAME | flags, &introduction(1, b"A.B")).unwrap().admission);
         assert_eq!(by_index(&mut server, 1), Ok(Method::Known(1)));
     }
     server.admitted();
     refusal(server.request(flags::NAME, &introduction(1, b"A.B")).unwrap().admission);
-    server.calls.end();
+    server.calls.end(CallId::NONE);
     assert_eq!(by_index(&mut server, 1), Ok(Method::Known(1)));
 }
 

@@ -50,7 +50,7 @@ impl Caller {
     }
 
     fn submit(&mut self, cx: Option<&mut Context<'_>>, ticket: Option<u64>) -> Poll<End> {
-        let head = RequestHead { method: "A.B", time_left: None, metadata: &Metadata::EMPTY };
+        let head = RequestHead { method: "A.B", time_left: None, metadata: &Metadata::EMPTY, stream: None };
         let waker = cx.map(|cx| cx.waker());
         match self.shared.submit(head, self.deadline, &self.body, None, waker, ticket) {
             Ok(id) => self.state = State::Sent(id),

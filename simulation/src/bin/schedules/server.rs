@@ -50,7 +50,7 @@ impl Server {
     pub(crate) fn answer(&mut self) {
         let (id, body) = self.owed.swap_remove(thread_rng().gen_range(0..self.owed.len()));
         self.out.put(Kind::Response, 0, id, &body);
-        self.calls.end();
+        self.calls.end(CallId::NONE);
     }
 
     /// Takes no new calls.

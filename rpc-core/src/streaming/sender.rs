@@ -1,0 +1,143 @@
+//! The sending half of a client's stream.
+
+use std::any::Any;
+use std::fmt;
+use std::future::poll_fn;
+use std::marker::PhantomData;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+
+use futures_core::Stream;
+use serde::Serialize;
+
+use crate::format::{EncodeError, Format};
+use crate::stream::{Closed, Duplex};
+
+/// An encoding buffer larger than this is given back.
+const KEPT: usize = 16 * 1024;
+
+/// Sends the items of a call. [`finish`](Self::finish) says that there are no more; dropping it without
+/// that gives the call up, on the server too.
+#[must_use = "dropping a sender that is not finished gives the call up"]
+pub struct Sender<T> {
+    duplex: Arc<Duplex>,
+    format: Format,
+    buffer: Vec<u8>,
+    finished: bool,
+    /// Lasts as long as this.
+    _keep: Arc<dyn Any + Send + Sync>,
+    types: PhantomData<fn(T)>,
+}
+
+/// Why an item was not sent.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SendError {
+    /// The call is over: the server has answered, or the call was given up, or its connection is lost.
+    /// Its answer, the other half of the call, tells which.
+    #[error("the call is over; its answer tells why")]
+    Closed,
+    /// The item could not be encoded. The stream goes on.
+    #[error("the item could not be encoded: {0}")]
+    Encode(#[from] EncodeError),
+    /// The item is longer than the server takes. The stream goes on.
+    #[error("item of {len} bytes is over the server's limit of {limit}")]
+    TooLarge {
+        /// Its length in bytes.
+        len: usize,
+        /// The limit in bytes.
+        limit: u32,
+    },
+}
+
+impl From<Closed> for SendError {
+    fn from(_: Closed) -> Self {
+        SendError::Closed
+    }
+}
+
+impl<T> Sender<T> {
+    pub(super) fn new(duplex: Arc<Duplex>, format: Format, keep: Arc<dyn Any + Send + Sync>) -> Self {
+        Self { duplex, format, buffer: Vec::new(), finished: false, _keep: keep, types: PhantomData }
+    }
+
+    /// Sends an item, as soon as the server has room for it.
+    ///
+    /// It has been handed to the connection then, and will be written with all that came before it; the
+    /// server has not seen it.
+    ///
+    /// # Errors
+    /// See [`SendError`].
+    ///
+    /// # Cancel safety
+    /// Dropping the future before it is ready: the item is not sent, and the stream goes on.
+    pub async fn send(&mut self, item: T) -> Result<(), SendError>
+    where
+        T: Serialize + 'static,
+    {
+        poll_fn(|cx| self.duplex.poll_ready(cx)).await?;
+        send_now(&self.duplex, self.format, &mut self.buffer, &item)
+    }
+
+    /// Sends all items of a stream, each as soon as the server has room for it. To end the call's items
+    /// with them, [`finish`](Self::finish) it after that.
+    ///
+    /// # Errors
+    /// See [`SendError`]; the items after the one that failed are dropped with the stream.
+    ///
+    /// # Cancel safety
+    /// Dropping the future drops the stream; an item that was taken from it may not be sent.
+    pub async fn send_all(&mut self, items: impl Stream<Item = T>) -> Result<(), SendError>
+    where
+        T: Serialize + 'static,
+    {
+        let mut items = pin!(items);
+        while let Some(item) = poll_fn(|cx| Pin::new(&mut items).poll_next(cx)).await {
+            self.send(item).await?;
+        }
+        Ok(())
+    }
+
+    /// Says that these were all items. Does not wait until they are sent; the call's answer comes after
+    /// that.
+    pub fn finish(mut self) {
+        self.finished = true;
+        self.duplex.finish();
+    }
+}
+
+/// Encodes an item and sends it, after the stream said that it is ready.
+#[inline]
+pub(super) fn send_now<T: Serialize + 'static>(
+    duplex: &Arc<Duplex>,
+    format: Format,
+    buffer: &mut Vec<u8>,
+    item: &T,
+) -> Result<(), SendError> {
+    buffer.clear();
+    let shared = format.encode_split(item, buffer)?;
+    let (len, limit) =
+        (buffer.len() + shared.as_ref().map_or(0, |shared| shared.len()), duplex.largest_item());
+    if len > limit as usize {
+        return Err(SendError::TooLarge { len, limit });
+    }
+    duplex.send(buffer, shared)?;
+    if buffer.capacity() > KEPT {
+        *buffer = Vec::new();
+    }
+    Ok(())
+}
+
+impl<T> Drop for Sender<T> {
+    fn drop(&mut self) {
+        if !self.finished {
+            self.duplex.give_up();
+        }
+    }
+}
+
+impl<T> fmt::Debug for Sender<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sender").field("finished", &self.finished).finish_non_exhaustive()
+    }
+}
