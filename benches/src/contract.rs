@@ -1,7 +1,8 @@
 //! The services that are called.
 
 use bytes::Bytes;
-use rpc_core::{Context, Status, service};
+use futures_util::stream;
+use rpc_core::{Context, Service, Status, service};
 use serde::{Deserialize, Serialize};
 
 /// net/rpc's arguments.
@@ -25,6 +26,15 @@ pub trait Arith {
 pub trait Echo {
     /// The body itself.
     async fn echo(&self, cx: &Context, body: Bytes) -> Result<Bytes, Status>;
+}
+
+/// A stream without end of one and the same item.
+#[must_use]
+pub fn items() -> Service {
+    Service::new("Items").server_stream("Repeat", |_: Context, size: u32| async move {
+        let item = Bytes::from(vec![7; size as usize]);
+        Ok::<_, Status>(stream::repeat_with(move || Ok::<_, Status>(item.clone())))
+    })
 }
 
 /// Implements both; ready at once.
