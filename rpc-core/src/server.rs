@@ -15,7 +15,7 @@ use crate::message::{self, Fields, GoAway, MAX_METHODS, Method};
 use crate::metadata::Metadata;
 use crate::output::Output;
 use crate::status::{Executed, Status};
-use crate::stream::credit::cost;
+use crate::stream::credit::{late, late_item};
 use crate::stream::{Duplex, Hub, Outcome};
 
 /// The calls of one connection, seen from the server.
@@ -176,7 +176,7 @@ impl Calls {
             self.check_opened(kind, id)?;
             let fair = match kind {
                 Kind::Credit => self.budget.late_credit(now),
-                _ => self.budget.late(cost(body.as_slice().len()), now),
+                _ => self.budget.late(late(body.as_slice().len()), now),
             };
             return if fair { Ok(None) } else { Err(ProtocolError::CalmDown { kind }) };
         };
@@ -295,7 +295,8 @@ impl Calls {
     /// dropped.
     pub fn forgo_stream(&mut self) {
         let Limits { window, max_frame, .. } = self.limits;
-        self.budget.pay_late(u64::from(window) + u64::from(max_frame) + cost(0), 1);
+        let cost = u64::from(window) + u64::from(window / 8) + late_item(max_frame) + late(0);
+        self.budget.pay_late(cost, 1);
     }
 
     /// The terminal frame of an admitted request was appended. Its stream, if it had one, is over.
@@ -305,8 +306,8 @@ impl Calls {
             return;
         }
         if let Some(duplex) = self.streams.remove(&id) {
-            let (late, credits) = duplex.late();
-            self.budget.pay_late(late + cost(0), credits);
+            let (cost, credits) = duplex.late();
+            self.budget.pay_late(cost + late(0), credits);
             let mut woken = Vec::new();
             duplex.end(Outcome::GivenUp, &mut woken);
             woken.into_iter().for_each(Waker::wake);

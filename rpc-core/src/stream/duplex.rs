@@ -5,9 +5,9 @@ use std::mem;
 use std::sync::Arc;
 use std::task::Waker;
 
-use super::credit::{Credit, Window, cost};
+use super::credit::{Credit, Window, cost, late_item};
 use super::hub::{Hub, Side};
-use super::inbox::Inbox;
+use super::inbox::{Arrival, Inbox};
 use super::outbox::{OUTBOX_MARK, Outbox};
 use super::{Fault, Outcome, Shape};
 use crate::body::Body;
@@ -40,10 +40,8 @@ pub(super) struct State {
     pub(super) window: Window,
     /// Credit that the peer is to be given.
     pub(super) owed: u32,
-    /// What came and was not consumed.
+    /// Bytes that came and were not consumed.
     pub(super) held: u64,
-    /// Nobody wants what comes.
-    pub(super) discards: bool,
     /// The client has sent its End.
     half_closed: bool,
     /// The server has begun to answer, with this beside it.
@@ -90,7 +88,6 @@ impl Duplex {
             window: Window::new(hub.own.window),
             owed: 0,
             held: 0,
-            discards: false,
             half_closed: false,
             opened: None,
             trailers: Metadata::EMPTY,
@@ -123,45 +120,44 @@ impl Duplex {
         flags: u8,
         body: Body<'_>,
     ) -> Result<Option<Waker>, ProtocolError> {
-        let (len, last) = (body.as_slice().len(), flags & flags::MORE == 0);
-        let mut state = self.state();
+        let len = body.as_slice().len() as u64;
+        let mut guard = self.state();
+        let state = &mut *guard;
         let expected = match self.hub.side {
             Side::Client => state.opened.is_some(),
             Side::Server => !state.half_closed,
         };
-        if !expected || !last && len == 0 {
+        if !expected {
             return Err(ProtocolError::UnexpectedKind { kind: Kind::Data, id: self.id });
         }
-        let begins = !state.inbox.is_in_item();
-        if !state.window.charge(cost(len), begins) {
-            return Err(ProtocolError::OverCredit { id: self.id });
+        if flags & flags::COMPRESSED != 0 {
+            return Err(ProtocolError::UnknownFlags { kind: Kind::Data, flags });
         }
-        if state.discards {
-            state.inbox.skip(last);
-            return Ok(None);
+        let no_memory = !state.inbox.discards && !self.hub.reserve(len);
+        state.inbox.discards |= no_memory;
+        if !state.inbox.discards {
+            state.held += len;
         }
-        let limit = self.hub.own.max_frame;
-        let fault = if flags & flags::COMPRESSED != 0 {
-            Fault::Compressed
-        } else if state.inbox.item_len(len) > limit as usize {
-            Fault::ItemTooLarge { limit }
-        } else if !self.hub.reserve(cost(len)) {
-            Fault::OutOfMemory
-        } else {
-            state.held += cost(len);
-            state.inbox.push(cost(len), body, last);
-            return Ok(if last { state.reader.take() } else { None });
-        };
-        // What came before it stays.
-        state.discards = true;
-        state.inbox.skip(last);
+        let (limit, window) = (self.hub.own.max_frame, &mut state.window);
+        match state.inbox.push(&body, limit, |len| window.begin(cost(len))) {
+            Arrival::Items(_) if no_memory => Ok(self.fail(guard, Fault::OutOfMemory)),
+            Arrival::Items(true) => Ok(state.reader.take()),
+            Arrival::Items(false) => Ok(None),
+            Arrival::TooLarge => Ok(self.fail(guard, Fault::ItemTooLarge { limit })),
+            Arrival::NoCredit => Err(ProtocolError::OverCredit { id: self.id }),
+            Arrival::Broken => Err(ProtocolError::Truncated { kind: Kind::Data, field: "item length" }),
+        }
+    }
+
+    /// What came cannot be taken, and nothing after it; what came before it stays.
+    fn fail(self: &Arc<Self>, mut state: MutexGuard<'_, State>, fault: Fault) -> Option<Waker> {
+        state.inbox.discards = true;
         state.incoming.get_or_insert(Outcome::Fault(fault));
         let reader = state.reader.take();
-        match self.hub.side {
-            Side::Client => self.cancel(state),
-            Side::Server => drop(state),
+        if self.hub.side == Side::Client {
+            self.cancel(state);
         }
-        Ok(reader)
+        reader
     }
 
     /// The client's End came.
@@ -191,9 +187,8 @@ impl Duplex {
         state.opened = Some(metadata);
         let reader = state.reader.take();
         if !self.shape.answers() && !state.over {
-            state.discards = true;
-            state.incoming = Some(Outcome::Fault(Fault::WrongShape { stream: true }));
-            self.cancel(state);
+            drop(state);
+            return Ok(self.fail(self.state(), Fault::WrongShape { stream: true }).or(reader));
         }
         Ok(reader)
     }
@@ -205,8 +200,8 @@ impl Duplex {
             let fault = Fault::WrongShape { stream: false };
             return state.end(Outcome::Fault(fault), Metadata::EMPTY, woken);
         }
-        if !state.discards {
-            state.inbox.push(0, body, true);
+        if !state.inbox.discards {
+            state.inbox.push_item(body.into_bytes());
         }
         state.end(Outcome::Complete, metadata, woken);
     }
@@ -247,7 +242,7 @@ impl Duplex {
     pub(crate) fn late(&self) -> (u64, u32) {
         let state = self.state();
         let items =
-            if state.half_closed { 0 } else { state.window.left() + u64::from(self.hub.own.max_frame) };
+            if state.half_closed { 0 } else { state.window.left() + late_item(self.hub.own.max_frame) };
         (items, state.credit.unpaid().saturating_add(1))
     }
 
