@@ -261,7 +261,7 @@ impl Duplex {
         if increment > 0 && state.incoming.is_none() {
             out.put(Kind::Credit, 0, self.id, &increment.to_be_bytes());
         }
-        state.outbox.drain(self.id, out, room);
+        state.outbox.drain(self.id, out, self.hub.peer.max_frame, room);
         if state.outbox.len() < OUTBOX_MARK && state.credit.may_begin() {
             woken.extend(state.sender.take());
         }

@@ -6,11 +6,13 @@ use bytes::Buf;
 
 use super::parcel::{Large, PACK, Parcel};
 use crate::call_id::CallId;
-use crate::frame::{Kind, flags, prefix};
+use crate::frame::{HEADER_LEN, Kind, flags, prefix};
+use crate::limits::MIN_MAX_FRAME;
 use crate::output::Output;
 
-/// Items go out in parts of so many bytes, so that nobody waits behind a whole large one.
-pub(crate) const PART: usize = 64 * 1024;
+/// Items go out in parts of so many bytes, so that nobody waits behind a whole large one. The frame of each
+/// fits into the smallest limit that a peer can announce.
+pub(crate) const PART: usize = MIN_MAX_FRAME as usize - HEADER_LEN;
 
 /// A last part of less is not worth a frame: items of a round size have their length before them.
 const LAST: usize = 16 * 1024;
@@ -78,8 +80,8 @@ impl Outbox {
         self.order.push_back(Piece::Large(large));
     }
 
-    /// Moves frames to `out` until about `room` bytes are there.
-    pub(crate) fn drain(&mut self, id: CallId, out: &mut Output, room: usize) {
+    /// Moves frames of up to `max_frame` bytes to `out` until about `room` bytes are there.
+    pub(crate) fn drain(&mut self, id: CallId, out: &mut Output, max_frame: u32, room: usize) {
         let end = out.len() + room;
         while out.len() < end
             && let Some(piece) = self.order.front_mut()
@@ -97,7 +99,7 @@ impl Outbox {
                 }
                 Piece::Large(large) => {
                     let before = large.encoded.len() + large.shared.len();
-                    cut(id, large, out);
+                    cut(id, large, out, max_frame);
                     let left = large.encoded.len() + large.shared.len();
                     self.len -= before - left;
                     left > 0
@@ -122,10 +124,11 @@ impl Outbox {
 }
 
 /// Moves the next part of an item.
-fn cut(id: CallId, large: &mut Large, out: &mut Output) {
+fn cut(id: CallId, large: &mut Large, out: &mut Output, max_frame: u32) {
     let Large { encoded, shared } = large;
     let left = encoded.len() + shared.len();
-    let part = if left < PART + LAST { left } else { PART };
+    let last = (PART + LAST).min(max_frame as usize - HEADER_LEN);
+    let part = if left <= last { left } else { PART };
     out.extend(&prefix(Kind::Data, 0, id, part));
     let (from_encoded, from_shared) = (part.min(encoded.len()), part.saturating_sub(encoded.len()));
     // Small, as a rule: the length of what goes by reference.
@@ -159,6 +162,7 @@ mod tests {
             sizes in prop::collection::vec(prop_oneof![0..100usize, 10_000..20_000usize, 60_000..200_000usize], 0..12),
             room in prop_oneof![1..200usize, 10_000..300_000usize],
             together in 1..4usize,
+            max_frame in prop_oneof![Just(MIN_MAX_FRAME), Just(1 << 20)],
         ) {
             let (id, mut outbox, mut parcel, mut costs) = (CallId::client(1, 2), Outbox::default(), Parcel::default(), 0);
             let items: Vec<_> = sizes.iter().enumerate().map(|(at, len)| Bytes::from(vec![at as u8; *len])).collect();
@@ -174,10 +178,10 @@ mod tests {
             }
             costs += parcel.cost();
             outbox.push(&mut parcel);
-            let (mut seen, mut inbox, mut batch, mut input) = (Vec::new(), Inbox::default(), Batch::default(), Input::new(1 << 20));
+            let (mut seen, mut inbox, mut batch, mut input) = (Vec::new(), Inbox::default(), Batch::default(), Input::new(max_frame));
             while !outbox.is_empty() {
                 let mut out = Output::default();
-                outbox.drain(id, &mut out, room);
+                outbox.drain(id, &mut out, max_frame, room);
                 let (bytes, mut at) = (out.to_vec(), 0);
                 prop_assert!(bytes.len() < room + PART + LAST + PACK);
                 while let Some(frame) = input.next(&bytes, &mut at).unwrap() {
