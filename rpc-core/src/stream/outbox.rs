@@ -21,16 +21,10 @@ const LAST: usize = 16 * 1024;
 /// decides.
 pub(crate) const OUTBOX_MARK: usize = 64 * 1024;
 
-/// An empty buffer larger than this is given back.
-const KEPT: usize = 8 * 1024;
-
 /// What one direction of a stream has to send; its credit is spent already.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
-    /// Small items, as they stand on the wire.
-    packed: Vec<u8>,
-    at: usize,
-    order: VecDeque<Piece>,
+    pieces: VecDeque<Piece>,
     len: usize,
 }
 
@@ -38,8 +32,8 @@ pub(crate) struct Outbox {
 enum Piece {
     /// The head of the answer: its metadata block, if it has one.
     Head(u8, Vec<u8>),
-    /// So many bytes of `packed`, for one frame.
-    Packed(usize),
+    /// Small items as they stand on the wire, for one frame.
+    Packed(Vec<u8>),
     Large(Large),
 }
 
@@ -50,26 +44,25 @@ impl Outbox {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.order.is_empty()
+        self.pieces.is_empty()
     }
 
     /// Appends the head of an answer.
     pub(crate) fn push_head(&mut self, flags: u8, body: Vec<u8>) {
-        self.order.push_back(Piece::Head(flags | flags::MORE, body));
+        self.pieces.push_back(Piece::Head(flags | flags::MORE, body));
     }
 
     /// Appends the items of a parcel, which is empty after that.
     #[inline]
     pub(crate) fn push(&mut self, parcel: &mut Parcel) {
-        let len = parcel.bytes.len();
-        if len == 0 {
-            return;
-        }
-        self.packed.extend_from_slice(&parcel.bytes);
-        self.len += len;
-        match self.order.back_mut() {
-            Some(Piece::Packed(run)) if *run + len <= PACK => *run += len,
-            _ => self.order.push_back(Piece::Packed(len)),
+        let items = &parcel.bytes;
+        self.len += items.len();
+        match self.pieces.back_mut() {
+            _ if items.is_empty() => {}
+            Some(Piece::Packed(packed)) if packed.len() + items.len() <= PACK => {
+                packed.extend_from_slice(items)
+            }
+            _ => self.pieces.push_back(Piece::Packed(items.clone())),
         }
         parcel.clear();
     }
@@ -77,24 +70,23 @@ impl Outbox {
     /// Appends an item that goes by itself.
     pub(crate) fn push_large(&mut self, large: Large) {
         self.len += large.encoded.len() + large.shared.len();
-        self.order.push_back(Piece::Large(large));
+        self.pieces.push_back(Piece::Large(large));
     }
 
     /// Moves frames of up to `max_frame` bytes to `out` until about `room` bytes are there.
     pub(crate) fn drain(&mut self, id: CallId, out: &mut Output, max_frame: u32, room: usize) {
         let end = out.len() + room;
         while out.len() < end
-            && let Some(piece) = self.order.front_mut()
+            && let Some(piece) = self.pieces.front_mut()
         {
             let more = match piece {
                 Piece::Head(flags, body) => {
                     out.put(Kind::Response, *flags, id, body);
                     false
                 }
-                Piece::Packed(run) => {
-                    out.put(Kind::Data, 0, id, &self.packed[self.at..self.at + *run]);
-                    self.at += *run;
-                    self.len -= *run;
+                Piece::Packed(packed) => {
+                    out.put(Kind::Data, 0, id, packed);
+                    self.len -= packed.len();
                     false
                 }
                 Piece::Large(large) => {
@@ -106,14 +98,7 @@ impl Outbox {
                 }
             };
             if !more {
-                self.order.pop_front();
-            }
-        }
-        if self.at == self.packed.len() {
-            self.packed.clear();
-            self.at = 0;
-            if self.packed.capacity() > KEPT {
-                self.packed = Vec::new();
+                self.pieces.pop_front();
             }
         }
     }
