@@ -159,6 +159,7 @@ pub async fn drive(address: SocketAddr, load: Load, meter: &mut Meter) -> Result
             Body::Small => tasks.spawn(call(stream, load.in_flight, tally)),
             Body::Mebibyte => tasks.spawn(Exchange::new(stream, load.in_flight, tally).run()),
             Body::Items(size) => tasks.spawn(take(stream, size, tally)),
+            Body::Quotes => tasks.spawn(take(stream, 64, tally)),
             Body::Beside(_) => bail!("the floor has one kind of call on a connection"),
         };
     }

@@ -10,7 +10,7 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio::task::JoinSet;
 
 use crate::case::{Body, Load, MEBIBYTE};
-use crate::contract::{Args, ArithClient, ArithServer, EchoClient, EchoServer, Handlers, items};
+use crate::contract::{Args, ArithClient, ArithServer, EchoClient, EchoServer, Handlers, Quote, items};
 use crate::measure::{Meter, Tally};
 use crate::subject::Serving;
 
@@ -86,6 +86,9 @@ pub async fn drive<F: Future<Output = Result<Client>>>(
                 Body::Items(size) => {
                     tasks.spawn(take(client.clone(), size, tally));
                 }
+                Body::Quotes => {
+                    tasks.spawn(take_quotes(client.clone(), tally));
+                }
                 Body::Small | Body::Beside(_) => {
                     if let Body::Beside(size) = load.body {
                         tasks.spawn(take(client.clone(), size, Meter::new()?.tally(false)));
@@ -115,6 +118,15 @@ pub async fn drive<F: Future<Output = Result<Client>>>(
         }
     }
     Ok(tasks)
+}
+
+async fn take_quotes(client: Client, mut tally: Tally) -> Result<()> {
+    let mut quotes = client.call_server_stream::<_, Quote>("Items.Quotes", ()).await?;
+    while let Some(quote) = quotes.next().await {
+        anyhow::ensure!(quote? == Quote::SOME, "the item is another one");
+        tally.add(1);
+    }
+    anyhow::bail!("the stream has ended")
 }
 
 /// Takes items for ever.

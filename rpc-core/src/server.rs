@@ -300,11 +300,15 @@ impl Calls {
     }
 
     /// The terminal frame of an admitted request was appended. Its stream, if it had one, is over.
+    #[inline]
     pub fn end(&mut self, id: CallId) {
         self.in_flight -= 1;
-        if self.streams.is_empty() {
-            return;
+        if !self.streams.is_empty() {
+            self.end_stream(id);
         }
+    }
+
+    fn end_stream(&mut self, id: CallId) {
         if let Some(duplex) = self.streams.remove(&id) {
             let (cost, credits) = duplex.late();
             self.budget.pay_late(cost + late(0), credits);

@@ -22,10 +22,11 @@ use tokio::task::JoinSet;
 use tonic_prost::ProstCodec;
 
 use crate::case::{self, Load};
-use crate::contract::Args;
+use crate::contract::{Args, Quote};
 use crate::measure::{Meter, Tally};
 
 const MULTIPLY: &str = "/arith.Arith/Multiply";
+const QUOTES: &str = "/arith.Arith/Quotes";
 const REPEAT: &str = "/arith.Arith/Repeat";
 
 /// [`Args`], in protobuf. Fixed-size numbers would be cheaper to encode, but nobody writes them.
@@ -47,6 +48,33 @@ struct Product {
 struct Size {
     #[prost(uint32, tag = "1")]
     size: u32,
+}
+
+/// Eight floats, each a field, as one would write it.
+#[derive(Clone, Copy, PartialEq, prost::Message)]
+struct Eight {
+    #[prost(double, tag = "1")]
+    a: f64,
+    #[prost(double, tag = "2")]
+    b: f64,
+    #[prost(double, tag = "3")]
+    c: f64,
+    #[prost(double, tag = "4")]
+    d: f64,
+    #[prost(double, tag = "5")]
+    e: f64,
+    #[prost(double, tag = "6")]
+    f: f64,
+    #[prost(double, tag = "7")]
+    g: f64,
+    #[prost(double, tag = "8")]
+    h: f64,
+}
+
+impl From<Quote> for Eight {
+    fn from(Quote([a, b, c, d, e, f, g, h]): Quote) -> Self {
+        Self { a, b, c, d, e, f, g, h }
+    }
 }
 
 /// Its bytes are not copied when it is decoded.
@@ -83,6 +111,10 @@ impl Service<http::Request<Body>> for Arith {
                     let mut grpc = ::tonic::server::Grpc::new(ProstCodec::default());
                     grpc.server_streaming(Repeat, request).await
                 }
+                QUOTES => {
+                    let mut grpc = ::tonic::server::Grpc::new(ProstCodec::default());
+                    grpc.server_streaming(Quotes, request).await
+                }
                 _ => Status::unimplemented("no such method").into_http(),
             })
         })
@@ -112,6 +144,18 @@ impl ServerStreamingService<Size> for Repeat {
         let item = Bytes::from(vec![7; request.into_inner().size as usize]);
         let items = stream::repeat_with(move || Ok(Item { item: item.clone() }));
         ready(Ok(Response::new(Box::pin(items))))
+    }
+}
+
+struct Quotes;
+
+impl ServerStreamingService<()> for Quotes {
+    type Response = Eight;
+    type ResponseStream = Pin<Box<dyn Stream<Item = Result<Eight, Status>> + Send>>;
+    type Future = Ready<Result<Response<Self::ResponseStream>, Status>>;
+
+    fn call(&mut self, _: Request<()>) -> Self::Future {
+        ready(Ok(Response::new(Box::pin(stream::repeat_with(|| Ok(Quote::SOME.into()))))))
     }
 }
 
@@ -152,9 +196,13 @@ pub async fn multiply(channel: &Channel, args: Args) -> Result<i64> {
 /// When a connection cannot be opened, or for another load.
 pub async fn drive(address: SocketAddr, load: Load, meter: &mut Meter) -> Result<JoinSet<Result<()>>> {
     let mut tasks = JoinSet::new();
-    let case::Body::Items(size) = load.body else { bail!("tonic is measured with streams only") };
     for _ in 0..load.connections {
-        tasks.spawn(take(connect(address).await?, size, meter.tally(load.timed)));
+        let (channel, tally) = (connect(address).await?, meter.tally(load.timed));
+        match load.body {
+            case::Body::Items(size) => tasks.spawn(take(channel, size, tally)),
+            case::Body::Quotes => tasks.spawn(take_quotes(channel, tally)),
+            _ => bail!("tonic is measured with streams only"),
+        };
     }
     Ok(tasks)
 }
@@ -168,6 +216,19 @@ async fn take(channel: Channel, size: usize, mut tally: Tally) -> Result<()> {
         client.server_streaming(request, PathAndQuery::from_static(REPEAT), codec).await?.into_inner();
     while let Some(Item { item }) = items.message().await? {
         ensure!(item.len() == size, "the item has another size");
+        tally.add(1);
+    }
+    bail!("the stream has ended")
+}
+
+async fn take_quotes(channel: Channel, mut tally: Tally) -> Result<()> {
+    let mut client = ::tonic::client::Grpc::new(channel);
+    client.ready().await?;
+    let codec = ProstCodec::<(), Eight>::default();
+    let path = PathAndQuery::from_static(QUOTES);
+    let mut quotes = client.server_streaming(Request::new(()), path, codec).await?.into_inner();
+    while let Some(quote) = quotes.message().await? {
+        ensure!(quote == Quote::SOME.into(), "the item is another one");
         tally.add(1);
     }
     bail!("the stream has ended")
