@@ -7,6 +7,7 @@ mod faults;
 mod name;
 mod options;
 mod parse;
+mod streams;
 mod types;
 
 use proc_macro::TokenStream;
