@@ -307,9 +307,7 @@ impl Calls {
         if let Some(duplex) = self.streams.remove(&id) {
             let (late, credits) = duplex.late();
             self.budget.pay_late(late + cost(0), credits);
-            let mut woken = Vec::new();
-            duplex.end(Outcome::GivenUp, &mut woken);
-            woken.into_iter().for_each(Waker::wake);
+            duplex.end_now(Outcome::GivenUp);
         }
     }
 
