@@ -312,9 +312,7 @@ impl Calls {
         if let Some(duplex) = self.streams.remove(&id) {
             let (cost, credits) = duplex.late();
             self.budget.pay_late(cost + late(0), credits);
-            let mut woken = Vec::new();
-            duplex.end(Outcome::GivenUp, &mut woken);
-            woken.into_iter().for_each(Waker::wake);
+            duplex.end_now(Outcome::GivenUp);
         }
     }
 

@@ -221,6 +221,13 @@ impl Duplex {
         self.state().end(outcome, Metadata::EMPTY, woken);
     }
 
+    /// The same, and wakes them.
+    pub(crate) fn end_now(&self, outcome: Outcome) {
+        let mut woken = Vec::new();
+        self.end(outcome, &mut woken);
+        woken.into_iter().for_each(Waker::wake);
+    }
+
     /// The call's time is up. Whom to wake goes to `woken`.
     pub(crate) fn expire(self: &Arc<Self>, outcome: Outcome, woken: &mut Vec<Waker>) {
         let mut state = self.state();
