@@ -284,9 +284,9 @@ impl Calls {
         None
     }
 
-    /// The stream of an admitted request.
-    pub fn open_stream(&mut self, id: CallId, hub: &Arc<Hub>) -> Arc<Duplex> {
-        let duplex = Duplex::opened_to_server(id, hub.clone());
+    /// The stream of an admitted request. `inline`: its handler is polled in the connection's task.
+    pub fn open_stream(&mut self, id: CallId, hub: &Arc<Hub>, inline: bool) -> Arc<Duplex> {
+        let duplex = Duplex::opened_to_server(id, hub.clone(), inline);
         self.streams.insert(id, duplex.clone());
         duplex
     }

@@ -26,6 +26,9 @@ pub struct Duplex {
     pub(super) hub: Arc<Hub>,
     /// What is expected of it; the server's side expects nothing.
     shape: Shape,
+    /// Items that are ready together go out together. Not where the connection's task could send the first while the
+    /// next is still made.
+    pub(crate) packs: bool,
     state: Mutex<State>,
 }
 
@@ -70,15 +73,15 @@ impl Duplex {
     /// A stream that the client opens with its Request, and its End if it has no items to send.
     pub(crate) fn opened_by_client(id: CallId, hub: Arc<Hub>, shape: Shape) -> Arc<Self> {
         let finish = if shape.sends() { Step::No } else { Step::Sent };
-        Self::new(id, hub, shape, finish)
+        Self::new(id, hub, shape, finish, false)
     }
 
     /// A stream that came to the server.
-    pub(crate) fn opened_to_server(id: CallId, hub: Arc<Hub>) -> Arc<Self> {
-        Self::new(id, hub, Shape::Bidi, Step::No)
+    pub(crate) fn opened_to_server(id: CallId, hub: Arc<Hub>, packs: bool) -> Arc<Self> {
+        Self::new(id, hub, Shape::Bidi, Step::No, packs)
     }
 
-    fn new(id: CallId, hub: Arc<Hub>, shape: Shape, finish: Step) -> Arc<Self> {
+    fn new(id: CallId, hub: Arc<Hub>, shape: Shape, finish: Step, packs: bool) -> Arc<Self> {
         let state = State {
             outbox: Outbox::default(),
             credit: Credit::new(hub.peer.window),
@@ -98,7 +101,7 @@ impl Duplex {
             flusher: None,
             reader: None,
         };
-        Arc::new(Self { id, hub, shape, state: Mutex::new(state) })
+        Arc::new(Self { id, hub, shape, packs, state: Mutex::new(state) })
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {

@@ -55,7 +55,7 @@ where
     duplex.put_head(&cx.take_reply_metadata());
     let (mut stream, mut parcel) = (pin!(stream), Parcel::default());
     let ended = poll_fn(|task| {
-        for _ in 0..PARCELS {
+        for _ in 0..if duplex.packs { PARCELS } else { ITEMS } {
             let credit = match ready!(duplex.poll_credit(task)) {
                 Ok(credit) => credit,
                 Err(Closed) => return Poll::Ready(Err(over())),
@@ -101,7 +101,7 @@ where
     E: Into<Status>,
 {
     let limit = duplex.largest_item();
-    for _ in 0..ITEMS {
+    for _ in 0..if duplex.packs { ITEMS } else { 1 } {
         let item = match stream.as_mut().poll_next(task) {
             Poll::Pending => return (Packed::Waits, None),
             Poll::Ready(None) => return (Packed::Ended(Ok(())), None),

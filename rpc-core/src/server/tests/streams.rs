@@ -20,7 +20,7 @@ fn refused_stream(server: &mut Server) -> CallId {
 fn open_stream(server: &mut Server) -> (CallId, Arc<Duplex>) {
     let id = server.request(flags::NAME | flags::MORE, ONCE).unwrap().id;
     let hub = Hub::new(Side::Server, Limits::default(), Limits::default(), None);
-    (id, server.calls.open_stream(id, &hub))
+    (id, server.calls.open_stream(id, &hub, true))
 }
 
 #[test]
