@@ -99,15 +99,18 @@ impl Duplex {
         }
     }
 
-    /// Ready when nothing waits to go out any more.
-    pub(crate) fn poll_flushed(&self, cx: &mut Context<'_>) -> Poll<()> {
+    /// Ready when nothing waits to go out any more; an error if it was dropped, for the call is over.
+    pub(crate) fn poll_flushed(&self, cx: &mut Context<'_>) -> Poll<Result<(), Closed>> {
         let state = self.state();
         #[cfg(planted)]
         if !state.outbox.is_empty() && bites(Bug::LostItems) {
             state.outbox.clear();
         }
-        if state.over || state.outbox.is_empty() {
-            return Poll::Ready(());
+        if state.over {
+            return Poll::Ready(Err(Closed));
+        }
+        if state.outbox.is_empty() {
+            return Poll::Ready(Ok(()));
         }
         wait(state, |state| &mut state.flusher, cx);
         Poll::Pending

@@ -73,7 +73,7 @@ where
     })
     .await;
     // The call's last frame must not pass its items.
-    poll_fn(|task| duplex.poll_flushed(task)).await;
+    poll_fn(|task| duplex.poll_flushed(task)).await.map_err(|Closed| over())?;
     ended
 }
 
