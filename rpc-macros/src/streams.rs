@@ -1,8 +1,10 @@
 //! Streams in a contract: `Streaming<T>` among the arguments, `impl Stream<Item = Result<T, E>>` in the answer.
 
+use proc_macro2::Span;
+use syn::spanned::Spanned;
 use syn::{
     AngleBracketedGenericArguments, Error, GenericArgument, PathArguments, PathSegment, Result, Type,
-    TypeParamBound, parse_quote,
+    TypeParamBound, parse_quote_spanned,
 };
 
 use crate::types::{bare, of_result, owned, text_of};
@@ -82,7 +84,9 @@ pub(crate) fn with_send(output: &mut Type) {
         Type::ImplTrait(stream)
             if !stream.bounds.iter().any(|bound| trait_named(bound, &["Send"]).is_some()) =>
         {
-            stream.bounds.push(parse_quote!(::core::marker::Send));
+            // A stream that is not `Send` is reported with this place in the contract.
+            let place = Span::call_site().located_at(stream.span());
+            stream.bounds.push(parse_quote_spanned!(place=> ::core::marker::Send));
         }
         _ => {}
     }

@@ -12,14 +12,14 @@ const TAIL: &str = env!("CARGO_BIN_EXE_tail");
 
 /// A server of a file with some lines, and its address.
 fn serve(file: &Path, lines: &str) -> (Running, String) {
-    std::fs::write(file, lines).unwrap();
-    let server = Running::start(TAIL, &["serve", file.to_str().unwrap()]);
+    std::fs::write(file, lines).expect("a file");
+    let server = Running::start(TAIL, &["serve", file.to_str().expect("a plain path")]);
     let address = server.line();
     (server, address)
 }
 
 fn append(file: &Path) -> File {
-    OpenOptions::new().append(true).open(file).unwrap()
+    OpenOptions::new().append(true).open(file).expect("the file")
 }
 
 fn follow(address: &str, options: &[&str]) -> Running {
