@@ -16,7 +16,7 @@ use crate::metadata::Metadata;
 use crate::output::Output;
 use crate::status::{Executed, Status};
 use crate::stream::credit::cost;
-use crate::stream::{Duplex, Hub, Outcome};
+use crate::stream::{Duplex, Hub, Outcome, largest};
 
 /// The calls of one connection, seen from the server.
 ///
@@ -294,8 +294,8 @@ impl Calls {
     /// There will be no stream for a request with one: what its client sends before it knows that is
     /// dropped.
     pub fn forgo_stream(&mut self) {
-        let Limits { window, max_frame, .. } = self.limits;
-        self.budget.pay_late(u64::from(window) + u64::from(max_frame) + cost(0), 1);
+        let late = u64::from(self.limits.window) + largest(self.limits);
+        self.budget.pay_late(late + cost(0), 1);
     }
 
     /// The terminal frame of an admitted request was appended. Its stream, if it had one, is over.

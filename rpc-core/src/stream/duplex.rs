@@ -8,12 +8,13 @@ use std::task::Waker;
 use super::credit::{Credit, Window, cost};
 use super::hub::{Hub, Side};
 use super::inbox::Inbox;
-use super::outbox::{OUTBOX_MARK, Outbox};
+use super::outbox::{OUTBOX_MARK, Outbox, item_cost};
 use super::{Fault, Outcome, Shape};
 use crate::body::Body;
 use crate::call_id::CallId;
 use crate::error::ProtocolError;
 use crate::frame::{Kind, flags};
+use crate::limits::Limits;
 use crate::metadata::Metadata;
 use crate::output::Output;
 use crate::sync::{Mutex, MutexGuard, PoisonError};
@@ -246,8 +247,7 @@ impl Duplex {
     /// What the peer may have sent before it knew that the call is over, and how many Credits.
     pub(crate) fn late(&self) -> (u64, u32) {
         let state = self.state();
-        let items =
-            if state.half_closed { 0 } else { state.window.left() + u64::from(self.hub.own.max_frame) };
+        let items = if state.half_closed { 0 } else { state.window.left() + largest(self.hub.own) };
         (items, state.credit.unpaid().saturating_add(1))
     }
 
@@ -260,6 +260,8 @@ impl Duplex {
         }
         if state.over {
             state.queued = false;
+            // A fault of what came ended it, which woke only whoever reads.
+            woken.extend(state.sender.take());
             return false;
         }
         let increment = mem::take(&mut state.owed);
@@ -290,6 +292,11 @@ impl Duplex {
         }
         self.announce(state, true);
     }
+}
+
+/// What the largest item costs that is taken, cut as it usually is.
+pub(crate) fn largest(own: Limits) -> u64 {
+    item_cost(own.max_frame as usize)
 }
 
 impl State {

@@ -11,9 +11,10 @@ use super::duplex::{Duplex, Step};
 use super::hub::Side;
 use super::inbox::Batch;
 use super::outbox::{OUTBOX_MARK, item_cost};
-use crate::frame::{Kind, flags};
+use crate::frame::{HEADER_LEN, Kind, flags};
 use crate::message::write_metadata;
 use crate::metadata::Metadata;
+use crate::output::TooLarge;
 #[cfg(planted)]
 use crate::planted::{Bug, bites};
 
@@ -70,14 +71,22 @@ impl Duplex {
     }
 
     /// Sends the head of the server's answer: items follow.
-    pub(crate) fn put_head(self: &Arc<Self>, metadata: &Metadata) {
+    ///
+    /// # Errors
+    /// When it is longer than the peer takes; nothing is sent then.
+    pub(crate) fn put_head(self: &Arc<Self>, metadata: &Metadata) -> Result<(), TooLarge> {
         let mut body = Vec::new();
         let flags = flags::MORE | write_metadata(&mut body, metadata);
+        let len = HEADER_LEN + body.len();
+        if len > self.hub.peer.max_frame as usize {
+            return Err(TooLarge { len });
+        }
         let mut state = self.state();
         if !state.over {
             state.outbox.put(Kind::Response, flags, self.id, &body);
             self.announce(state, true);
         }
+        Ok(())
     }
 
     /// Ready when nothing waits to go out any more.

@@ -9,10 +9,11 @@ mod duplex;
 mod halves;
 mod hub;
 mod inbox;
-mod outbox;
+pub(crate) mod outbox;
 
 pub use credit::{FRAME_COST, MAX_CREDIT};
 pub use duplex::Duplex;
+pub(crate) use duplex::largest;
 pub use halves::{Closed, Next};
 pub use hub::{Hub, Memory, Side};
 pub use inbox::Batch;
@@ -84,3 +85,6 @@ pub enum Fault {
         stream: bool,
     },
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,11 +6,13 @@ use bytes::{Buf, Bytes};
 
 use super::credit::cost;
 use crate::call_id::CallId;
-use crate::frame::{Kind, LENGTH_LEN, flags, prefix};
+use crate::frame::{HEADER_LEN, Kind, LENGTH_LEN, flags, prefix};
+use crate::limits::MIN_MAX_FRAME;
 use crate::output::Output;
 
-/// Items go out in parts of so many bytes at the most, so that nobody waits behind a whole large one.
-pub(crate) const PART: usize = 64 * 1024;
+/// Items go out in parts of so many bytes at the most, so that nobody waits behind a whole large one, and
+/// the frame of each fits into the smallest limit that a peer can announce.
+pub(crate) const PART: usize = MIN_MAX_FRAME as usize - HEADER_LEN;
 
 /// A sender waits while so many bytes of its items do, whatever its credit: how much that is, the peer decides.
 pub(crate) const OUTBOX_MARK: usize = 64 * 1024;

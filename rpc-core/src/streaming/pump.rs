@@ -12,6 +12,7 @@ use super::Streaming;
 use super::items::{InHandler, Items};
 use super::sender::{SendError, send_now};
 use crate::context::Context;
+use crate::output::TooLarge;
 use crate::status::Status;
 
 /// Items sent in one go before others on the connection get their turn.
@@ -49,7 +50,10 @@ where
     E: Into<Status>,
 {
     let Some(duplex) = cx.duplex() else { return Ok(()) };
-    duplex.put_head(&cx.take_reply_metadata());
+    duplex.put_head(&cx.take_reply_metadata()).map_err(|TooLarge { len }| {
+        let limit = duplex.largest_item();
+        Status::resource_exhausted(format!("head of {len} bytes is over the caller's limit of {limit}"))
+    })?;
     let (mut stream, format, mut buffer) = (pin!(stream), cx.format(), Vec::new());
     let ended = poll_fn(|task| {
         for _ in 0..BATCH {

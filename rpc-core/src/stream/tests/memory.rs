@@ -1,0 +1,118 @@
+//! What came and was not consumed counts as memory, and no longer than that.
+
+use proptest::prelude::*;
+
+use super::*;
+
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    /// A Data frame of so many bytes comes.
+    Data(usize, bool),
+    Compressed,
+    /// So many items are taken; all but the last of them are consumed if it says so.
+    Take(usize, bool),
+    HalfClose,
+    StopReading,
+    End,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        8 => (prop_oneof![0..50usize, 0..20_000usize], any::<bool>()).prop_map(|(len, more)| Step::Data(len, more)),
+        1 => Just(Step::Compressed),
+        4 => (0..5usize, any::<bool>()).prop_map(|(count, all)| Step::Take(count, all)),
+        1 => Just(Step::HalfClose),
+        1 => Just(Step::StopReading),
+        1 => Just(Step::End),
+    ]
+}
+
+/// A server's streams that share so much memory, and how much of it is in use.
+fn sharing(max: usize) -> (Arc<Hub>, Arc<AtomicUsize>) {
+    let used = Arc::new(AtomicUsize::new(0));
+    let memory = Memory { used: used.clone(), max };
+    (Hub::new(Side::Server, End::limits(), End::limits(), Some(memory)), used)
+}
+
+proptest! {
+    #[test]
+    fn all_memory_is_given_back_whatever_happens_to_the_streams(
+        steps in prop::collection::vec((0..3usize, step()), 0..80),
+        max in prop_oneof![Just(usize::MAX), 0..100_000usize],
+    ) {
+        let (hub, used) = sharing(max);
+        let streams: Vec<_> = (0..3).map(|_| End::served_by(hub.clone())).collect();
+        let mut batches: Vec<_> = (0..3).map(|_| Batch::default()).collect();
+        for (at, step) in steps {
+            let (end, batch) = (&streams[at], &mut batches[at]);
+            match step {
+                // What breaks a rule ends the connection, and all streams with it.
+                Step::Data(len, more) => drop(end.data(if more { flags::MORE } else { 0 }, &vec![0; len])),
+                Step::Compressed => drop(end.data(flags::COMPRESSED, b"")),
+                Step::Take(count, all) => {
+                    let mut cx = Context::from_waker(Waker::noop());
+                    if batch.is_empty() {
+                        let _ = end.duplex.poll_items(&mut cx, batch);
+                    }
+                    for left in (0..count).rev() {
+                        let Some((cost, _)) = batch.pop() else { break };
+                        if left > 0 || all {
+                            end.duplex.consume(cost);
+                        }
+                    }
+                }
+                Step::HalfClose => drop(end.duplex.half_close()),
+                Step::StopReading => end.duplex.stop_reading(),
+                Step::End => end.duplex.end(Outcome::GivenUp, &mut Vec::new()),
+            }
+            prop_assert!(used.load(Ordering::Relaxed) <= max, "{step:?}");
+        }
+        hub.close();
+        drop((streams, batches));
+        prop_assert_eq!(used.load(Ordering::Relaxed), 0);
+    }
+}
+
+#[test]
+fn what_came_counts_until_it_is_consumed_or_nobody_wants_it() {
+    let (hub, used) = sharing(usize::MAX);
+    let (one, other) = (End::served_by(hub.clone()), End::served_by(hub));
+    let used = || used.load(Ordering::Relaxed);
+    one.item(&[0; 1000]).unwrap();
+    other.data(flags::MORE, &[0; 2000]).unwrap();
+    assert_eq!(used(), 3000 + 2 * FRAME);
+    one.take();
+    assert_eq!(used(), 2000 + FRAME);
+    other.duplex.stop_reading();
+    other.data(0, &[0; 500]).unwrap();
+    assert_eq!(used(), 0);
+}
+
+#[test]
+fn a_stream_for_whose_item_there_is_no_memory_ends_alone() {
+    let (hub, used) = sharing(3000);
+    let (one, other) = (End::served_by(hub.clone()), End::served_by(hub));
+    one.item(&[1; 2000]).unwrap();
+    other.item(&[2; 900]).unwrap();
+    other.item(&[2; 100]).unwrap();
+    other.item(b"after that").unwrap();
+    assert_eq!(other.take(), [vec![2; 900]]);
+    assert_eq!(other.fault(), Fault::OutOfMemory);
+    assert_eq!(one.take(), [vec![1; 2000]]);
+    one.item(&[1; 2900]).unwrap();
+    assert_eq!(used.load(Ordering::Relaxed), 2900 + FRAME);
+}
+
+#[test]
+fn a_stream_with_something_to_send_does_not_outlast_its_connection() {
+    let (hub, used) = sharing(usize::MAX);
+    let end = End::served_by(hub.clone());
+    end.item(&[0; HALF]).unwrap();
+    end.send(b"waits to go out");
+    let duplex = Arc::downgrade(&end.duplex);
+    hub.close();
+    end.send(b"and this is too late");
+    drop(end);
+    assert!(duplex.upgrade().is_none());
+    assert_eq!((used.load(Ordering::Relaxed), Arc::strong_count(&hub)), (0, 1));
+}
