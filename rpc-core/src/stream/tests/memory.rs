@@ -109,10 +109,11 @@ fn a_stream_with_something_to_send_does_not_outlast_its_connection() {
     let end = End::served_by(hub.clone());
     end.item(&[0; HALF]).unwrap();
     end.send(b"waits to go out");
+    let idle = End::served_by(hub.clone());
     let duplex = Arc::downgrade(&end.duplex);
     hub.close();
-    end.send(b"and this is too late");
-    drop(end);
+    idle.send(b"too late to stand there");
+    drop((end, idle));
     assert!(duplex.upgrade().is_none());
     assert_eq!((used.load(Ordering::Relaxed), Arc::strong_count(&hub)), (0, 1));
 }
