@@ -251,15 +251,3 @@ async fn unimplemented_method_and_service() {
         assert_eq!(error.executed(), Executed::No);
     }
 }
-
-#[tokio::test]
-async fn a_call_of_another_shape_than_its_method_is_unimplemented_and_has_not_run() {
-    let client = client().await;
-    let unary = within(client.call::<_, Bytes>("Test.FullDuplex", ())).await.unwrap_err();
-    let call = client.call_server_stream::<_, i64>("Arith.Multiply", tests::Args { a: 7, b: 8 });
-    let stream = within(call).await.unwrap_err();
-    for error in [unary, stream] {
-        assert_eq!(error.status().unwrap().code(), Code::Unimplemented);
-        assert_eq!(error.executed(), Executed::No);
-    }
-}

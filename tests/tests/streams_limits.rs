@@ -231,3 +231,15 @@ async fn a_server_without_streams_says_so_and_serves_calls() {
     assert!(matches!(error, Error::Limit { .. }), "{error:?}");
     assert_answers(&client).await;
 }
+
+#[tokio::test]
+async fn a_call_of_another_shape_than_its_method_is_unimplemented_and_has_not_run() {
+    let client = within(Client::new(pipe(&server()))).await.unwrap();
+    let unary = within(client.call::<_, usize>("Limits.Sum", false)).await.unwrap_err();
+    let call = client.call_server_stream::<_, i64>("Arith.Multiply", Args { a: 7, b: 8 });
+    let stream = within(call).await.unwrap_err();
+    for error in [unary, stream] {
+        assert_eq!(error.status().unwrap().code(), Code::Unimplemented);
+        assert_eq!(error.executed(), Executed::No);
+    }
+}

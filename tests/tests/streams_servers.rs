@@ -51,16 +51,12 @@ async fn answered(frames: fn(u64) -> Vec<Frame>) -> (Client, Raw<DuplexStream>, 
 async fn a_breach_of_the_rules_of_streams_ends_the_connection_and_its_streams_say_what_it_was() {
     let id = CallId::client(1, 0);
     let unexpected = |kind| ProtocolError::UnexpectedKind { kind, id };
-    let cases: [(fn(u64) -> Vec<Frame>, ProtocolError); 9] = [
+    let cases: [(fn(u64) -> Vec<Frame>, ProtocolError); 8] = [
         (|id| vec![data(id, 0, b"\x02")], unexpected(Kind::Data)),
         (|id| vec![Frame::new(END, id, [])], unexpected(Kind::End)),
         (|id| vec![head(id), head(id)], unexpected(Kind::Response)),
         (|id| vec![head(id), data(id, MORE, b"")], unexpected(Kind::Data)),
         (|id| vec![head(id), data(id, MORE, b"1"), Frame::new(END, id, [])], unexpected(Kind::End)),
-        (
-            |id| vec![head(id), data(id, 0, &vec![0; WINDOW]), data(id, 0, b"")],
-            ProtocolError::OverCredit { id },
-        ),
         (|id| vec![credit(id, 0)], ProtocolError::BadCredit { increment: 0 }),
         (|id| vec![credit(id, u32::MAX)], ProtocolError::BadCredit { increment: u32::MAX }),
         (
@@ -84,6 +80,24 @@ async fn a_breach_of_the_rules_of_streams_ends_the_connection_and_its_streams_sa
         let text = String::from_utf8_lossy(&go_away.body[1..]).into_owned();
         assert_eq!((go_away.body[0], text), (1, expected.to_string()));
     }
+}
+
+#[tokio::test]
+async fn items_beyond_the_window_end_the_connection_after_those_within_it() {
+    let (client, mut raw) = raw_server(1 << 20, "").await;
+    let call = tokio::spawn(client.call_server_stream("Any.Items", ()).into_future());
+    let id = raw.frame().await.id;
+    raw.send(&head(id)).await;
+    let items: Items = within(call).await.unwrap().unwrap();
+    let within_it = WINDOW.div_ceil(1 + 32);
+    raw.say(&data(id, 0, b"\x02").to_bytes().repeat(within_it + 1)).await;
+    while raw.frame().await.kind != Frame::GO_AWAY {}
+    let items: Vec<_> = within(items.collect()).await;
+    assert_eq!(items.iter().filter(|item| item.is_ok()).count(), within_it);
+    let Some(Err(Error::ConnectionLost { source: Lost::Protocol(source), .. })) = items.last() else {
+        panic!()
+    };
+    assert_eq!(*source, ProtocolError::OverCredit { id: CallId::client(1, 0) });
 }
 
 #[tokio::test]
