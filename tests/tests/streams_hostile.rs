@@ -21,6 +21,9 @@ const CREDIT: u8 = 7;
 
 const WINDOW: usize = 256 * 1024;
 
+/// What a client sends on the stream of that id.
+type Breach = fn(u64) -> Vec<Frame>;
+
 /// `Open.Take` waits at a gate and reads nothing; `Open.Count` counts; `Open.Items` never end, and are counted.
 fn server(gate: &Gate) -> (Server, Arc<AtomicUsize>) {
     let (made, gate) = (Arc::new(AtomicUsize::new(0)), gate.clone());
@@ -85,7 +88,7 @@ async fn assert_sent_away(raw: &mut Raw<DuplexStream>, reason: u8, words: &str) 
 #[tokio::test]
 async fn frames_that_break_the_rules_of_streams_end_the_connection_with_the_reason() {
     let not_allowed = "is not allowed here";
-    let cases: [(&str, fn(u64) -> Vec<Frame>); 8] = [
+    let cases: [(&str, Breach); 8] = [
         ("beyond its credit", |id| vec![data(id, false, &vec![0; WINDOW - 32]), data(id, false, b"")]),
         ("credit of 0", |id| vec![credit(id, 0)]),
         ("credit of 2147483647", |id| vec![credit(id, i32::MAX as u32)]),

@@ -20,6 +20,9 @@ const CREDIT: u8 = 7;
 
 const WINDOW: usize = 256 * 1024;
 
+/// What a server answers to the call of that id.
+type Answer = fn(u64) -> Vec<Frame>;
+
 type Items = Streaming<i64, Error>;
 
 fn head(id: u64) -> Frame {
@@ -35,7 +38,7 @@ fn credit(id: u64, increment: u32) -> Frame {
 }
 
 /// A client whose one call with items in both directions was answered with these frames; all that it says of that.
-async fn answered(frames: fn(u64) -> Vec<Frame>) -> (Client, Raw<DuplexStream>, Vec<Result<i64, Error>>) {
+async fn answered(frames: Answer) -> (Client, Raw<DuplexStream>, Vec<Result<i64, Error>>) {
     let (client, mut raw) = raw_server(4096, "").await;
     let call = client.call_bidi_stream::<_, i64, i64>("Any.Name", ());
     let (_numbers, items) = within(call).await.unwrap();
@@ -51,7 +54,7 @@ async fn answered(frames: fn(u64) -> Vec<Frame>) -> (Client, Raw<DuplexStream>, 
 async fn a_breach_of_the_rules_of_streams_ends_the_connection_and_its_streams_say_what_it_was() {
     let id = CallId::client(1, 0);
     let unexpected = |kind| ProtocolError::UnexpectedKind { kind, id };
-    let cases: [(fn(u64) -> Vec<Frame>, ProtocolError); 8] = [
+    let cases: [(Answer, ProtocolError); 8] = [
         (|id| vec![data(id, 0, b"\x02")], unexpected(Kind::Data)),
         (|id| vec![Frame::new(END, id, [])], unexpected(Kind::End)),
         (|id| vec![head(id), head(id)], unexpected(Kind::Response)),
@@ -166,7 +169,7 @@ async fn an_answer_of_another_shape_fails_its_call_alone() {
 
 #[tokio::test]
 async fn an_item_that_cannot_be_taken_ends_its_stream_alone_and_gives_the_call_up() {
-    let cases: [(fn(u64) -> Vec<Frame>, Fault); 2] = [
+    let cases: [(Answer, Fault); 2] = [
         (|id| vec![head(id), data(id, 0, b"\x02"), data(id, COMPRESSED, b"\x04")], Fault::Compressed),
         (
             |id| {

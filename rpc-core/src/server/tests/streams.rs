@@ -171,8 +171,9 @@ fn each_half_window_that_was_sent_pays_for_one_credit_for_ever() {
 
 #[test]
 fn what_a_client_may_send_depends_on_the_state_of_its_stream() {
-    // Data, End, Credit; then whether each is taken.
-    let states: [(fn(&mut Server, CallId), [bool; 3]); 4] = [
+    type Reach = fn(&mut Server, CallId);
+    // How it is reached, and whether Data, End and Credit are taken then.
+    let states: [(Reach, [bool; 3]); 4] = [
         (|_, _| {}, [true, true, true]),
         (|server, id| drop(server.receive(Kind::End, 0, id, b"")), [false, false, true]),
         (|server, id| drop(server.receive(Kind::Cancel, 0, id, b"")), [true, true, true]),
