@@ -185,6 +185,10 @@ impl Context {
     /// Gives the call up; the first reason stays. Called by the server that runs it.
     pub fn cancel(&self, reason: CancelReason) {
         self.call.signal.fire(reason);
+        // Only then: a handler that its stream ends is seen to have been given up.
+        if let Some(duplex) = &self.call.duplex {
+            duplex.stop();
+        }
     }
 
     /// Tells the clones that outlive the handler that the call is over.

@@ -282,6 +282,11 @@ impl Session {
         }
     }
 
+    /// The client has closed its side.
+    pub(crate) fn cut_off(&self) {
+        self.calls.cut_off();
+    }
+
     /// Gives up all calls.
     pub(crate) fn cancel_all(&mut self, reason: CancelReason) {
         self.contexts.values().for_each(|context| context.cancel(reason));

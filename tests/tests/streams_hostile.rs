@@ -219,3 +219,30 @@ async fn what_comes_for_a_stream_after_its_end_is_dropped() {
     raw.send(&Frame::request(2, "Arith.Multiply", &Args { a: 7, b: 8 })).await;
     assert_eq!(raw.frame().await.id, 2 << 16, "nothing more of the first");
 }
+
+#[tokio::test]
+async fn what_comes_for_a_stream_that_was_refused_is_dropped() {
+    let gate = Gate::new();
+    let service =
+        Service::new("Few").client_stream("Take", move |_: Context, (): (), items: Streaming<Bytes>| {
+            let gate = gate.clone();
+            async move {
+                let _items = items;
+                gate.pass(0).await
+            }
+        });
+    let server = arith().register(service).max_streams_per_connection(1).build().unwrap();
+    let mut raw = Raw::enter(pipe(&server), "").await;
+    raw.send(&request(1, "Few.Take", &())).await;
+    let methods = ["Few.Take", "Few.Unknown", "Arith.Multiply", "Any.Name"];
+    for (counter, method) in (2..).zip(methods) {
+        let request = request(counter, method, &());
+        raw.send(&request).await;
+        raw.say(&data(request.id, false, b"").to_bytes().repeat(WINDOW / 32)).await;
+        raw.send(&Frame::new(END, request.id, [])).await;
+        let refusal = raw.frame().await;
+        assert_eq!((refusal.id, refusal.status().1), (request.id, 0), "executed: No");
+    }
+    raw.send(&Frame::request(9, "Arith.Multiply", &Args { a: 7, b: 8 })).await;
+    assert_eq!(raw.frame().await.kind, Frame::RESPONSE);
+}

@@ -17,6 +17,7 @@ use crate::frame::{Kind, flags};
 use crate::limits::Limits;
 use crate::metadata::Metadata;
 use crate::output::Output;
+use crate::status::Executed;
 use crate::sync::{Mutex, MutexGuard, PoisonError};
 
 /// A call whose arguments or answer are many items: what its two halves and its connection share.
@@ -225,6 +226,22 @@ impl Duplex {
     /// The call is over, for this reason unless another was there first.
     pub(crate) fn end(&self, outcome: Outcome, woken: &mut Vec<Waker>) {
         self.state().end(outcome, Metadata::EMPTY, woken);
+    }
+
+    /// The server gives the call up: a handler that cannot be dropped finds out from either half.
+    pub(crate) fn stop(&self) {
+        let mut woken = Vec::new();
+        self.end(Outcome::GivenUp, &mut woken);
+        woken.into_iter().for_each(Waker::wake);
+    }
+
+    /// The client has closed its side: if it has not sent its End, that does not come any more.
+    pub(crate) fn cut_off(&self) {
+        let mut state = self.state();
+        state.incoming.get_or_insert(Outcome::Lost(Executed::Maybe));
+        let reader = state.reader.take();
+        drop(state);
+        reader.into_iter().for_each(Waker::wake);
     }
 
     /// The call's time is up. Whom to wake goes to `woken`.
