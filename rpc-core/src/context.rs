@@ -185,7 +185,8 @@ impl Context {
     /// Gives the call up; the first reason stays. Called by the server that runs it.
     pub fn cancel(&self, reason: CancelReason) {
         self.call.signal.fire(reason);
-        // A handler that cannot be dropped would wait for items, or for room for them, for ever.
+        // Only then: a handler that its stream ends is seen to have been given up. One that cannot be dropped would wait
+        // for items, or for room for them, for ever.
         if let Some(duplex) = &self.call.duplex {
             duplex.end_now(Outcome::GivenUp);
         }

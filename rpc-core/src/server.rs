@@ -299,6 +299,11 @@ impl Calls {
         self.budget.pay_late(cost, 1);
     }
 
+    /// The client has closed its side: no items come any more.
+    pub fn cut_off(&self) {
+        self.streams.values().for_each(|duplex| duplex.cut_off());
+    }
+
     /// The terminal frame of an admitted request was appended. Its stream, if it had one, is over.
     #[inline]
     pub fn end(&mut self, id: CallId) {

@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
-use std::task::{Poll, Waker};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use rpc_core::client::{self, Outcome, RequestHead};
@@ -13,7 +15,8 @@ use rpc_core::lane::put_status;
 use rpc_core::message::Method;
 use rpc_core::output::Output;
 use rpc_core::server::{self, Admission, Event};
-use rpc_core::{CallId, Code, Executed, Format, Limits, Metadata, Status};
+use rpc_core::stream::{Batch, Hub, Next, Outcome as Ended, Shape, Side};
+use rpc_core::{CallId, Code, Executed, Format, Limits, Metadata, Origin, Peer, Status};
 
 /// The blocks marked `text http` and `text hex` in the section of the example, in their order.
 fn specified() -> Vec<Vec<u8>> {
@@ -55,9 +58,12 @@ fn taken(out: &mut Output) -> Vec<u8> {
 
 impl Pair {
     fn call(&mut self, method: &str, args: (i64, i64), time_left: Option<Duration>) -> (CallId, Vec<u8>) {
+        self.open(args, RequestHead { method, time_left, metadata: &Metadata::EMPTY, stream: None })
+    }
+
+    fn open(&mut self, args: (i64, i64), head: RequestHead<'_>) -> (CallId, Vec<u8>) {
         let mut body = Vec::new();
         Format::Bincode.encode(&args, &mut body).unwrap();
-        let head = RequestHead { method, time_left, metadata: &Metadata::EMPTY, stream: None };
         let id = self.client.open(head, &body, None, None, &mut self.from_client, 0).unwrap();
         (id, taken(&mut self.from_client))
     }
@@ -101,6 +107,56 @@ impl Pair {
             Poll::Ready(Outcome::Status(status)) => Err(status),
             other => panic!("{other:?}"),
         }
+    }
+}
+
+/// The first powers of a number.
+struct Powers {
+    of: i64,
+    last: i64,
+    left: i64,
+}
+
+impl rpc_core::streaming::Stream for Powers {
+    type Item = Result<i64, Status>;
+
+    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.left == 0 {
+            return Poll::Ready(None);
+        }
+        self.left -= 1;
+        self.last *= self.of;
+        Poll::Ready(Some(Ok(self.last)))
+    }
+}
+
+async fn powers(_: rpc_core::Context, (of, left): (i64, i64)) -> Result<Powers, Status> {
+    Ok(Powers { of, last: 1, left })
+}
+
+impl Pair {
+    /// Runs a method that answers with a stream, to its end.
+    fn serves(&mut self, method: &rpc_core::Method, bytes: &[u8]) -> Vec<u8> {
+        let (mut input, mut at, mut cx) = (Input::new(u32::MAX), 0, Context::from_waker(Waker::noop()));
+        let frame = input.next(bytes, &mut at).unwrap().unwrap();
+        let Event::Request(request) = self.server.receive(frame, self.now).unwrap() else { panic!() };
+        assert!(request.stream && request.admission == Admission::Admitted);
+        let hub = Hub::new(Side::Server, Limits::default(), Limits::default(), None);
+        let duplex = self.server.open_stream(request.id, &hub, true);
+        let id = request.id;
+        let origin = Arc::new(Origin::new(Peer::unknown(), Format::Bincode));
+        let mut lane = method.lane(origin, "Arith.Powers".into());
+        lane.open(id, None, Metadata::EMPTY, Some(duplex));
+        lane.begin(request.body).unwrap();
+        let end = input.next(bytes, &mut at).unwrap().unwrap();
+        assert!(end.kind == Kind::End && at == bytes.len());
+        self.server.receive(end, self.now).unwrap();
+        while lane.poll(&mut cx).is_pending() {
+            hub.fill(hub.take(), &mut self.from_server, usize::MAX, &mut Vec::new());
+        }
+        lane.reply(u32::MAX, &mut self.from_server);
+        self.server.end(id);
+        taken(&mut self.from_server)
     }
 }
 
@@ -157,6 +213,30 @@ fn the_worked_example_has_the_bytes_of_the_specification() {
     let status = pair.ends(id, &bytes).unwrap_err();
     assert_eq!((status.code(), status.executed()), (Code::Unknown, Executed::Yes));
     assert_eq!(status.message(), "divide by zero");
+
+    let head = RequestHead {
+        method: "Arith.Powers",
+        time_left: None,
+        metadata: &Metadata::EMPTY,
+        stream: Some(Shape::Server),
+    };
+    let (id, bytes) = pair.open((7, 2), head);
+    assert_eq!(bytes, next(), "a stream, and the end of what the client sends");
+    let duplex = pair.client.stream(id).unwrap().clone();
+    let bytes = pair.serves(&rpc_core::Method::server_stream("Powers", powers), &bytes);
+    assert_eq!(bytes, next());
+    let (mut input, mut at, mut batch) = (Input::new(u32::MAX), 0, Batch::default());
+    while let Some(frame) = input.next(&bytes, &mut at).unwrap() {
+        pair.client.receive(frame, pair.now, &mut Vec::new()).unwrap();
+    }
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(matches!(duplex.poll_items(&mut cx, &mut batch), Poll::Ready(Next::Items)));
+    let mut items = Vec::<(usize, i64)>::new();
+    while let Some((len, body)) = batch.pop() {
+        items.push((len, Format::Bincode.decode(body).unwrap()));
+    }
+    assert_eq!(items, [(1, 7), (1, 49)]);
+    assert!(matches!(duplex.poll_items(&mut cx, &mut batch), Poll::Ready(Next::End(Ended::Complete))));
 
     assert_eq!(blocks.next(), None);
 }

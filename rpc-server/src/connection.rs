@@ -233,6 +233,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
                 Ok(Some(taken)) => taken,
                 Ok(None) => {
                     self.reading = false;
+                    self.session.cut_off();
                     self.timeouts.closed(&self.server.config);
                     return Poll::Pending;
                 }

@@ -282,6 +282,11 @@ impl Session {
         }
     }
 
+    /// The client has closed its side.
+    pub(crate) fn cut_off(&self) {
+        self.calls.cut_off();
+    }
+
     /// Gives up all calls.
     pub(crate) fn cancel_all(&mut self, reason: CancelReason) {
         self.contexts.values().for_each(|context| context.cancel(reason));
@@ -349,6 +354,9 @@ impl Session {
 impl Drop for Session {
     /// Calls that were cancelled and could not be answered any more were cancelled all the same.
     fn drop(&mut self) {
+        if let Some(hub) = &self.hub {
+            hub.close();
+        }
         if self.server.shutdown.phase() >= Phase::Draining {
             let cancelled = self.contexts.values().filter(|context| was_cancelled_by_us(context));
             cancelled.for_each(|_| self.server.shutdown.count_cancelled());

@@ -7,6 +7,7 @@ mod interning;
 mod lost;
 mod opening;
 mod pings;
+mod streams;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

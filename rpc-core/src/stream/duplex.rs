@@ -16,6 +16,7 @@ use crate::error::ProtocolError;
 use crate::frame::{Kind, flags};
 use crate::metadata::Metadata;
 use crate::output::Output;
+use crate::status::Executed;
 use crate::sync::{Mutex, MutexGuard, PoisonError};
 
 /// A call whose arguments or answer are many items: what its two halves and its connection share.
@@ -231,6 +232,15 @@ impl Duplex {
         woken.into_iter().for_each(Waker::wake);
     }
 
+    /// The client has closed its side: if it has not sent its End, that does not come any more.
+    pub(crate) fn cut_off(&self) {
+        let mut state = self.state();
+        state.incoming.get_or_insert(Outcome::Lost(Executed::Maybe));
+        let reader = state.reader.take();
+        drop(state);
+        reader.into_iter().for_each(Waker::wake);
+    }
+
     /// The call's time is up. Whom to wake goes to `woken`.
     pub(crate) fn expire(self: &Arc<Self>, outcome: Outcome, woken: &mut Vec<Waker>) {
         let mut state = self.state();
@@ -265,6 +275,8 @@ impl Duplex {
         }
         if state.over {
             state.queued = false;
+            // A fault of what came ended it, which woke only whoever reads.
+            woken.extend(state.sender.take());
             return false;
         }
         let increment = mem::take(&mut state.owed);

@@ -11,8 +11,10 @@ use super::hub::Side;
 use super::inbox::Batch;
 use super::outbox::OUTBOX_MARK;
 use super::parcel::{ITEM_HEAD, Large, Parcel};
+use crate::frame::HEADER_LEN;
 use crate::message::write_metadata;
 use crate::metadata::Metadata;
+use crate::output::TooLarge;
 #[cfg(planted)]
 use crate::planted::{Bug, bites};
 use crate::sync::MutexGuard;
@@ -89,19 +91,29 @@ impl Duplex {
     }
 
     /// Sends the head of the server's answer: items follow.
-    pub(crate) fn put_head(self: &Arc<Self>, metadata: &Metadata) {
+    ///
+    /// # Errors
+    /// When it is longer than the peer takes; nothing is sent then.
+    pub(crate) fn put_head(self: &Arc<Self>, metadata: &Metadata) -> Result<(), TooLarge> {
         let mut body = Vec::new();
         let flags = write_metadata(&mut body, metadata);
+        let len = HEADER_LEN + body.len();
+        if len > self.hub.peer.max_frame as usize {
+            return Err(TooLarge { len });
+        }
         let mut state = self.state();
         if !state.over {
             state.outbox.push_head(flags, body);
             self.announce(state, true);
         }
+        Ok(())
     }
 
     /// Ready when nothing waits to go out any more; an error if it was dropped, for the call is over.
     pub(crate) fn poll_flushed(&self, cx: &mut Context<'_>) -> Poll<Result<(), Closed>> {
         let state = self.state();
+        #[cfg(planted)]
+        let mut state = state;
         #[cfg(planted)]
         if !state.outbox.is_empty() && bites(Bug::LostItems) {
             state.outbox.clear();

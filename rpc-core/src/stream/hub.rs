@@ -50,6 +50,8 @@ struct Queue {
     /// Whoever writes for the connection, when it saw the queue empty.
     writer: Option<Waker>,
     idle: bool,
+    /// Nothing is sent any more.
+    closed: bool,
 }
 
 impl Hub {
@@ -80,6 +82,10 @@ impl Hub {
 
     pub(super) fn push(&self, duplex: Arc<Duplex>) {
         let mut queue = self.queue();
+        if queue.closed {
+            drop(queue);
+            return;
+        }
         queue.ready.push_back(duplex);
         let writer = if std::mem::take(&mut queue.idle) { queue.writer.clone() } else { None };
         drop(queue);
@@ -112,6 +118,16 @@ impl Hub {
             streams.append(&mut queue.ready);
             queue.ready = streams;
         }
+    }
+
+    /// The connection is gone. What waits is forgotten: a stream that stands in the queue would hold the
+    /// hub that holds it, for ever.
+    pub fn close(&self) {
+        let mut queue = self.queue();
+        queue.closed = true;
+        let left = (std::mem::take(&mut queue.ready), queue.writer.take());
+        drop(queue);
+        drop(left);
     }
 
     /// Takes memory for what came, unless there is none.

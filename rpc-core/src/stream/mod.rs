@@ -9,7 +9,7 @@ mod duplex;
 mod halves;
 mod hub;
 mod inbox;
-mod outbox;
+pub(crate) mod outbox;
 mod parcel;
 
 pub use credit::{ITEM_COST, MAX_CREDIT};
@@ -84,3 +84,6 @@ pub enum Fault {
         stream: bool,
     },
 }
+
+#[cfg(test)]
+mod tests;

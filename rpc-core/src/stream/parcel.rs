@@ -84,6 +84,18 @@ impl Parcel {
     }
 }
 
+#[cfg(test)]
+impl Parcel {
+    /// An item of these very bytes, packed as it would be.
+    pub(crate) fn raw(item: &[u8]) -> (Self, Option<Large>) {
+        let bytes = [&(item.len() as u32).to_be_bytes(), item].concat();
+        match item.len() <= PACK {
+            true => (Self { cost: cost(item.len()), bytes }, None),
+            false => (Self::default(), Some(Large { encoded: bytes.into(), shared: Bytes::new() })),
+        }
+    }
+}
+
 impl Large {
     pub(super) fn cost(&self) -> u64 {
         cost(self.encoded.len() + self.shared.len() - ITEM_HEAD)

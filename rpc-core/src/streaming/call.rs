@@ -230,7 +230,13 @@ impl<R, E> Future for Answer<R, E> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match ready!(Pin::new(&mut self.items).poll_next(cx)) {
-            Some(answer) => Poll::Ready(answer),
+            Some(answer) => {
+                // The end came with the answer, and what watches the call is to see it.
+                if answer.is_ok() {
+                    let _ = Pin::new(&mut self.items).poll_next(cx);
+                }
+                Poll::Ready(answer)
+            }
             // A stream that expects one answer ends with that or with an error.
             None => panic!("an answer was polled after it was ready"),
         }

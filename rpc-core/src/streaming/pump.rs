@@ -13,6 +13,7 @@ use super::Streaming;
 use super::items::{InHandler, Items};
 use crate::context::Context;
 use crate::format::Format;
+use crate::output::TooLarge;
 use crate::status::Status;
 use crate::stream::{Closed, Duplex, Large, PackError, Parcel};
 
@@ -52,7 +53,10 @@ where
     E: Into<Status>,
 {
     let Some(duplex) = cx.duplex() else { return Ok(()) };
-    duplex.put_head(&cx.take_reply_metadata());
+    duplex.put_head(&cx.take_reply_metadata()).map_err(|TooLarge { len }| {
+        let limit = duplex.largest_item();
+        Status::resource_exhausted(format!("head of {len} bytes is over the caller's limit of {limit}"))
+    })?;
     let (mut stream, mut parcel) = (pin!(stream), Parcel::default());
     let ended = poll_fn(|task| {
         for _ in 0..if duplex.packs { PARCELS } else { ITEMS } {

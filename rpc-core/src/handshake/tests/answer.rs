@@ -157,7 +157,14 @@ fn a_format_that_was_not_offered_is_an_error() {
 
 #[test]
 fn limits_out_of_range_are_an_error() {
-    for line in ["Rpc-Max-Frame: 0", "Rpc-Max-Frame: 65535", "Rpc-Max-Calls: 65537", "Rpc-Max-Calls: many"] {
+    for line in [
+        "Rpc-Max-Frame: 0",
+        "Rpc-Max-Frame: 65535",
+        "Rpc-Max-Calls: 65537",
+        "Rpc-Max-Calls: many",
+        "Rpc-Window: 65535",
+        "Rpc-Max-Streams: 65537",
+    ] {
         assert!(matches!(read_with(&format!("{line}\r\n")), Err(AnswerError::Limits(_))));
     }
 }

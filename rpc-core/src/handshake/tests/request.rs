@@ -79,6 +79,14 @@ fn limits_out_of_range_or_not_a_number_are_refused_with_400() {
         let text = format!("Rpc-Max-Calls must be a whole number from 1 to 65536, not \"{shown}\"");
         assert_eq!(refused(&format!("Rpc-Max-Calls: {value}\r\n")), (400, text));
     }
+    for value in ["0", "65535", "2147483648"] {
+        let text = format!("Rpc-Window must be a whole number from 65536 to 2147483647, not \"{value}\"");
+        assert_eq!(refused(&format!("Rpc-Window: {value}\r\n")), (400, text));
+    }
+    let text = "Rpc-Max-Streams must be a whole number from 0 to 65536, not \"65537\"".to_owned();
+    assert_eq!(refused("Rpc-Max-Streams: 65537\r\n"), (400, text));
+    let limits = accepted("Rpc-Window: 2147483647\r\nRpc-Max-Streams: 0\r\n").limits;
+    assert_eq!((limits.window, limits.max_streams), (i32::MAX as u32, 0));
 }
 
 #[test]
