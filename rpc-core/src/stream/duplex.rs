@@ -16,6 +16,8 @@ use crate::error::ProtocolError;
 use crate::frame::{Kind, flags};
 use crate::metadata::Metadata;
 use crate::output::Output;
+#[cfg(planted)]
+use crate::planted::{Bug, bites};
 use crate::sync::{Mutex, MutexGuard, PoisonError};
 
 /// A call whose arguments or answer are many items: what its two halves and its connection share.
@@ -149,6 +151,10 @@ impl Duplex {
             Fault::OutOfMemory
         } else {
             state.held += cost(len);
+            #[cfg(planted)]
+            if last && begins && bites(Bug::RepeatedItem) {
+                state.inbox.push(0, Body::Borrowed(body.as_slice()), true);
+            }
             state.inbox.push(cost(len), body, last);
             return Ok(if last { state.reader.take() } else { None });
         };

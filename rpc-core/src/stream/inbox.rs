@@ -6,6 +6,8 @@ use std::mem;
 use bytes::Bytes;
 
 use crate::body::{Body, LARGE_BODY};
+#[cfg(planted)]
+use crate::planted::{Bug, bites};
 
 /// Before each small item: what it cost, and its length.
 const ENTRY_HEAD: usize = 12;
@@ -102,6 +104,8 @@ impl Inbox {
         if last && !self.in_item {
             return self.batch.push(cost, body);
         }
+        #[cfg(planted)]
+        let body = if self.in_item && bites(Bug::LostPart) { Body::Borrowed(b"") } else { body };
         self.in_item = !last;
         self.partial.extend_from_slice(body.as_slice());
         self.partial_cost += cost;
