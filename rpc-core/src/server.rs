@@ -85,8 +85,10 @@ pub enum Event<'a> {
 impl Drop for Calls {
     /// The connection is gone: whoever holds on to half a stream of it is to know.
     fn drop(&mut self) {
-        let mut woken = Vec::new();
-        self.streams.values().for_each(|duplex| duplex.end(Outcome::Lost(Executed::Maybe), &mut woken));
+        let (mut woken, mut streams) = (Vec::new(), self.streams.drain().collect::<Vec<_>>());
+        // In order, so that they hear of it in the same one each time.
+        streams.sort_unstable_by_key(|(id, _)| *id);
+        streams.iter().for_each(|(_, duplex)| duplex.end(Outcome::Lost(Executed::Maybe), &mut woken));
         woken.into_iter().for_each(Waker::wake);
     }
 }

@@ -9,7 +9,7 @@ use rpc_client::{Client, Error};
 use rpc_core::stream::Shape;
 use rpc_core::streaming::StreamShape;
 use rpc_core::{Answer, CancelReason, Context, SendError, Sender, StreamCall, Streaming};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::handler::method;
 use crate::item::{Item, Parcel};
@@ -30,8 +30,11 @@ pub(crate) async fn call(ledger: Arc<Ledger>, client: Client, stream: usize) {
 /// Makes a call without a stream.
 pub(crate) async fn echo(ledger: Arc<Ledger>, client: Client, call: Call) -> Option<Error> {
     sleep(call.start).await;
-    let body = Bytes::from(vec![call.len as u8; call.len]);
-    match client.call::<_, Bytes>("Test.Echo", (call.work, body.clone())).await {
+    let (body, made) = (Bytes::from(vec![call.len as u8; call.len]), Instant::now());
+    ledger.state().calls.push(made);
+    let end = client.call::<_, Bytes>("Test.Echo", (call.work, body.clone())).await;
+    ledger.answered(made);
+    match end {
         Ok(answer) => {
             if answer != body {
                 ledger.broken(format!("{call:?} has another answer"));
@@ -106,7 +109,10 @@ impl Caller {
         }
     }
 
-    async fn made<S: StreamShape>(&self, call: StreamCall<Client, usize, S>) -> Result<S::Made<Error>, Error> {
+    async fn made<S: StreamShape>(
+        &self,
+        call: StreamCall<Client, usize, S>,
+    ) -> Result<S::Made<Error>, Error> {
         let mut call = call;
         if let Some(time) = self.plan().timeout {
             call = call.timeout(time);

@@ -64,14 +64,18 @@ fn add<T: Item>(mut service: Service, ledger: &Arc<Ledger>, kind: Kind, spawned:
                     Ok::<_, Status>(run.output::<T>())
                 }
             }),
-            Shape::Client => Method::client_stream(name, move |_: Context, stream: usize, items: Streaming<T>| {
-                let run = Run::new(&ledger, stream);
-                async move { run.answer(items).await }
-            }),
-            Shape::Bidi => Method::bidi_stream(name, move |_: Context, stream: usize, items: Streaming<T>| {
-                let run = Run::new(&ledger, stream);
-                async move { run.both(items).await }
-            }),
+            Shape::Client => {
+                Method::client_stream(name, move |_: Context, stream: usize, items: Streaming<T>| {
+                    let run = Run::new(&ledger, stream);
+                    async move { run.answer(items).await }
+                })
+            }
+            Shape::Bidi => {
+                Method::bidi_stream(name, move |_: Context, stream: usize, items: Streaming<T>| {
+                    let run = Run::new(&ledger, stream);
+                    async move { run.both(items).await }
+                })
+            }
         };
         let execution = if spawned { Execution::Spawn } else { Execution::Inline };
         service = service.with(method.execution(execution));

@@ -58,12 +58,7 @@ pub(crate) struct Parcel {
 
 impl Item for Parcel {
     fn at(place: Place) -> Self {
-        Self {
-            stream: place.stream as u32,
-            index: place.index as u32,
-            len: place.len,
-            body: body(place),
-        }
+        Self { stream: place.stream as u32, index: place.index as u32, len: place.len, body: body(place) }
     }
 
     fn is(&self, place: Place) -> bool {

@@ -24,7 +24,8 @@ pub(crate) fn judge(plan: &Plan, number: usize, record: &Record, broken: &mut Ve
         case.input(end, &mut verdicts);
     }
     broken.extend(verdicts.into_iter().map(|text| {
-        let Record { up, down, ends, sender_ends, given_up, begun, over, input_ends, output_end, answer } = record;
+        let Record { up, down, ends, sender_ends, given_up, begun, over, input_ends, output_end, answer } =
+            record;
         format!(
             "stream {number}: {text}: up {}/{}, down {}/{}, {ends:?}, {sender_ends:?}, given up {given_up}, \
              handlers {begun}-{over}, {input_ends:?}, {output_end:?}, {answer:?}; planned {stream:?}",
@@ -70,7 +71,11 @@ impl Case<'_> {
     /// The caller, or its time, may end the call before its handler does.
     fn may_be_given_up(&self) -> bool {
         let Stream { timeout, idle_timeout, parent, .. } = self.stream;
-        self.record.given_up || timeout.is_some() || idle_timeout.is_some() || parent.is_some() || self.may_be_lost()
+        self.record.given_up
+            || timeout.is_some()
+            || idle_timeout.is_some()
+            || parent.is_some()
+            || self.may_be_lost()
     }
 
     fn has_too_large(&self) -> bool {
@@ -110,7 +115,10 @@ impl Case<'_> {
                 if *answer != Some((*taken, *complete)) {
                     broken.push("the answer is not its own".into());
                 }
-                if *complete && (up.taken != up.handed.len() || *taken != up.taken || input_ends != &[InputEnd::Complete])
+                if *complete
+                    && (up.taken != up.handed.len()
+                        || *taken != up.taken
+                        || input_ends != &[InputEnd::Complete])
                 {
                     broken.push("the handler says that these were all items".into());
                 }

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::item::{Item, Place};
-use crate::plan::Plan;
+use crate::plan::{PATIENCE, Plan};
 
 /// Items go in parts of so many bytes at the most.
 const PART: u64 = 64 * 1024;
@@ -39,6 +39,8 @@ pub(crate) struct State {
     pub(crate) bytes: u64,
     /// Every stream stood still with an item larger than its window.
     pub(crate) jammed: bool,
+    /// Calls without streams that have not ended, by when they were made.
+    pub(crate) calls: Vec<Instant>,
     pub(crate) violations: Vec<String>,
     pub(crate) events: Option<Vec<String>>,
 }
@@ -225,13 +227,22 @@ impl Ledger {
         self.state().streams[stream].way(up).stalled = stalled;
     }
 
+    /// A call without a stream has ended, which was made then.
+    pub(crate) fn answered(&self, made: Instant) {
+        let calls = &mut self.state().calls;
+        if let Some(at) = calls.iter().position(|other| *other == made) {
+            calls.swap_remove(at);
+        }
+    }
+
     /// Those who wait are told to go on. Before that, whether every stream stands still.
     pub(crate) fn release(&self) {
         let state = &mut *self.state();
         let plan = &self.plan;
         let is_stuck = |stream: usize, up: bool| {
             let (record, planned) = (&state.streams[stream], &plan.streams[stream]);
-            let (way, items) = if up { (&record.up, &planned.up.items) } else { (&record.down, &planned.down.items) };
+            let (way, items) =
+                if up { (&record.up, &planned.up.items) } else { (&record.down, &planned.down.items) };
             let window = plan.receiver(up).window;
             let large = way.handed[way.taken.min(way.handed.len())..].iter().any(|len| *len > window);
             way.stalled && large && way.outstanding >= window.into() && way.handed.len() < items.len()
@@ -242,6 +253,10 @@ impl Ledger {
                 && (!shape.sends() || is_stuck(stream, true))
                 && (!shape.answers() || is_stuck(stream, false))
         });
+        let waiting = state.calls.iter().filter(|made| made.elapsed() > PATIENCE).count();
+        if state.jammed && waiting > 0 {
+            state.violations.push(format!("{waiting} calls wait for streams that stand still"));
+        }
         self.release.cancel();
     }
 

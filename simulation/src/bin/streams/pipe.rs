@@ -44,16 +44,7 @@ impl Manners {
             least + rng.random_range(1..most)
         };
         let (capacity, part) = (size(1..5), size(0..4));
-        Self {
-            capacity,
-            in_parts: (in_parts, part),
-            hesitant,
-            pauses: (slow, millis(rng, 1..20)),
-        }
-    }
-
-    pub(crate) fn capacity(&self) -> usize {
-        self.capacity
+        Self { capacity, in_parts: (in_parts, part), hesitant, pauses: (slow, millis(rng, 1..20)) }
     }
 }
 
@@ -98,7 +89,10 @@ pub(crate) struct Pipe {
 impl Pipe {
     fn poll_there(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.cut.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(Err(io::Error::new(io::ErrorKind::ConnectionReset, "the connection was cut")));
+            return Poll::Ready(Err(io::Error::new(
+                io::ErrorKind::ConnectionReset,
+                "the connection was cut",
+            )));
         }
         if self.manners.hesitant > 0.0 && self.rng.random_bool(self.manners.hesitant) {
             cx.waker().wake_by_ref();

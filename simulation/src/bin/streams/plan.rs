@@ -12,6 +12,9 @@ use crate::pipe::Manners;
 /// When those who wait to be told are told.
 pub(crate) const RELEASE: Duration = Duration::from_secs(20);
 
+/// A call that is made by then is answered before that, though all streams stand still.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
+
 /// Everything ends within this: far more than all pauses of the longest schedule.
 pub(crate) const LONGEST: Duration = Duration::from_secs(3600);
 
@@ -168,9 +171,9 @@ impl Plan {
         // How many bytes there are, about: most schedules are small.
         let budget = match rng.random_range(0..100) {
             _ if jam => 400_000 * count as u64,
-            0..60 => rng.random_range(1_000..100_000),
-            60..95 => rng.random_range(50_000..800_000),
-            _ => rng.random_range(800_000..6_000_000),
+            0..60 => rng.random_range(1_000..300_000),
+            60..95 => rng.random_range(200_000..3_000_000),
+            _ => rng.random_range(3_000_000..10_000_000),
         };
         let mut maker = Maker { jam, share: budget / count as u64, client, server };
         let calm = rng.random_bool(0.3);
@@ -202,7 +205,7 @@ impl Plan {
         }
     }
 
-    /// What that side of `stream` takes, and of which items.
+    /// What the receiver of that direction announced.
     pub(crate) fn receiver(&self, up: bool) -> Side {
         if up { self.server } else { self.client }
     }
@@ -273,9 +276,10 @@ impl Maker {
         } else {
             let mut left = self.share.saturating_add(32);
             let at_most = match rng.random_range(0..10) {
-                0..2 => 0,
-                2..8 => 12,
-                _ => 60,
+                0 => 0,
+                1..7 => 20,
+                7..9 => 100,
+                _ => 400,
             };
             while items.len() < at_most && left > 0 {
                 let len = match rng.random_range(0..100) {
@@ -283,7 +287,9 @@ impl Maker {
                     0..10 => 0,
                     10..60 => rng.random_range(0..200),
                     60..85 => rng.random_range(200..5_000),
-                    85..98 => rng.random_range(5_000..80_000),
+                    85..95 => rng.random_range(5_000..80_000),
+                    // A part is 64 KiB, with the length of the item in it.
+                    95..98 => rng.random_range(1..4) * 65_536 - rng.random_range(0..16) + 8,
                     98 => rng.random_range(window / 2..4 * window),
                     _ => most + 2 * HEAD + rng.random_range(0..1000),
                 };

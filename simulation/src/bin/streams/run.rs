@@ -96,7 +96,10 @@ async fn happen(plan: Plan, traced: bool) -> Verdict {
     tally.count("byte of items", state.bytes);
     tally.count("schedule with all streams stalled, and items over the window", state.jammed.into());
     tally.most("largest simulated time, in ms", began.elapsed().as_millis() as u64);
-    tally.most("most bytes on their way, of all that are allowed, in percent", state.peak * 100 / ledger.bound().max(1));
+    tally.most(
+        "most bytes on their way, of all that are allowed, in percent",
+        state.peak * 100 / ledger.bound().max(1),
+    );
     Verdict { violations, tally, events: state.events.unwrap_or_default() }
 }
 
@@ -179,8 +182,10 @@ impl<'a> Schedule<'a> {
         };
         let streams = (0..plan.streams.len())
             .map(|stream| tokio::spawn(caller::call(self.ledger.clone(), client.clone(), stream)));
-        let calls =
-            plan.calls.iter().map(|call| tokio::spawn(caller::echo(self.ledger.clone(), client.clone(), *call)));
+        let calls = plan
+            .calls
+            .iter()
+            .map(|call| tokio::spawn(caller::echo(self.ledger.clone(), client.clone(), *call)));
         let (streams, calls): (Vec<_>, Vec<_>) = (streams.collect(), calls.collect());
         let (_, _, streams, calls) = tokio::join!(ends, release, join_all(streams), join_all(calls));
         for error in streams.into_iter().filter_map(Result::err) {
@@ -215,7 +220,9 @@ impl<'a> Schedule<'a> {
             (None, _) => true,
             (Some(error), Ending::Cut(_) | Ending::CutAt(_)) => matches!(error, Error::ConnectionLost { .. }),
             (Some(Error::ConnectionLost { .. }), Ending::Drain(..)) => true,
-            (Some(error), Ending::Drain(..)) => error.status().is_some_and(|status| status.code() == Code::Unavailable),
+            (Some(error), Ending::Drain(..)) => {
+                error.status().is_some_and(|status| status.code() == Code::Unavailable)
+            }
             (Some(error), Ending::Close(_)) => matches!(error, Error::Shutdown { .. }),
             (Some(_), Ending::Idle) => false,
         };
@@ -226,9 +233,8 @@ impl<'a> Schedule<'a> {
 
     /// Nothing is left of any stream on the server.
     async fn settle(&self, server: &Server) {
-        let is_quiet = || {
-            self.ledger.state().running == 0 && server.stats().iter().all(|method| method.in_flight == 0)
-        };
+        let is_quiet =
+            || self.ledger.state().running == 0 && server.stats().iter().all(|method| method.in_flight == 0);
         if self.until(is_quiet).await {
             return;
         }
@@ -251,6 +257,8 @@ impl<'a> Schedule<'a> {
     /// Whatever there was of streams, there is room for as many as at the beginning.
     async fn reuse(&self, client: &Client) {
         let most = self.plan.max_streams.min(self.plan.max_calls).min(50);
+        // Behind the last words on the streams before.
+        let _ = client.ping().await;
         let opened = (0..most).map(|_| async {
             let mut items: Streaming<u32, Error> = client.call_server_stream("Test.One", ()).await?;
             let item = items.try_next().await?;
@@ -289,7 +297,8 @@ impl<'a> Schedule<'a> {
                 let _ = timeout(SETTLED, client.ping()).await;
             }
             let more = timeout(SETTLED, hold(0)).await;
-            let refused = more.as_ref().ok().and_then(|more| more.as_ref().err()?.status().map(|status| status.code()));
+            let refused =
+                more.as_ref().ok().and_then(|more| more.as_ref().err()?.status().map(|status| status.code()));
             if refused != Some(Code::ResourceExhausted) {
                 self.ledger.broken(format!("the server has more memory than it may have: {more:?}"));
             }

@@ -69,7 +69,9 @@ fn name_of(end: &End) -> String {
         End::Answer(_, true) => "Answer to all items".into(),
         End::Answer(_, false) => "Answer before the last item".into(),
         End::Dropped => "Dropped".into(),
-        End::Failed(Error::Status { status, .. }) => format!("Status {:?}, executed {:?}", status.code(), status.executed()),
+        End::Failed(Error::Status { status, .. }) => {
+            format!("Status {:?}, executed {:?}", status.code(), status.executed())
+        }
         End::Failed(error) => {
             let text = format!("{error:?}");
             let name = text.split([' ', '(', '{']).next().unwrap_or_default();
