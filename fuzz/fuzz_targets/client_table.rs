@@ -192,6 +192,7 @@ impl Table {
             method: &method,
             time_left: micros.map(Duration::from_micros),
             metadata: &metadata,
+            stream: None,
         };
         let body = vec![body; body.into()];
         let shared = shared.then(|| Bytes::from_static(b"shared"));

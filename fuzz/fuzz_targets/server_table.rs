@@ -229,7 +229,7 @@ impl Table {
     }
 
     fn end(&mut self) {
-        self.calls.end();
+        self.calls.end(CallId::NONE);
         self.ended += 1;
     }
 

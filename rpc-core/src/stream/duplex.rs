@@ -290,6 +290,8 @@ impl Duplex {
     /// The call is over here, and the server is to be told.
     pub(super) fn cancel(self: &Arc<Self>, mut state: MutexGuard<'_, State>) {
         state.over = true;
+        // What came before it stays.
+        state.discards = true;
         state.outbox.clear();
         if state.cancel == Step::No {
             state.cancel = Step::Owed;
