@@ -91,6 +91,7 @@ struct Table {
 }
 
 fuzz_target!(|input: Input| {
+    if std::env::var_os("SHOW").is_some() { eprintln!("{input:?}"); }
     let (max_calls, written, Script(steps)) = input;
     let mut table = Table::new(u32::from(max_calls % 6) + 1);
     for step in steps {

@@ -411,6 +411,9 @@ impl Joined {
         }
         self.settle();
         self.take_all();
+        for id in self.streams.orphans() {
+            self.streams.cancel(id, &mut self.server, &mut self.server_out);
+        }
         let all_ended = Streams::rounds().any(|_| {
             let all_ended = self.streams.wind_up();
             self.streams.run(&mut self.server, &mut self.server_out);

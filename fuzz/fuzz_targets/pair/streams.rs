@@ -251,14 +251,16 @@ impl Streams {
             caller.finish();
             caller.take(*id, usize::MAX, true, &self.handlers);
         }
-        for (id, handler) in &mut *lock(&self.handlers) {
+        for handler in lock(&self.handlers).values_mut() {
             handler.may_take = usize::MAX;
-            // Its items have no end; a server would have dropped it by now.
-            handler.drops_input |= self.callers[id].given_up;
-            // With a reader that takes nothing any more it would never get through.
             handler.ends.get_or_insert(Ok(()));
         }
         self.running.is_empty() && self.callers.values().all(|caller| caller.ended)
+    }
+
+    /// Those that run though their callers gave them up.
+    pub(crate) fn orphans(&self) -> Vec<CallId> {
+        self.running.keys().copied().filter(|id| self.callers[id].given_up).collect()
     }
 
     pub(crate) fn rounds() -> std::ops::Range<usize> {
