@@ -10,6 +10,7 @@ mod caller;
 #[allow(dead_code, unreachable_pub, reason = "the file is the core's, and not all of it is used here")]
 #[path = "../../../../rpc-core/src/cancel.rs"]
 mod cancel;
+mod core;
 mod error;
 mod executor;
 mod scenarios;
@@ -17,8 +18,20 @@ mod server;
 #[allow(dead_code, reason = "the file is the client's, and not all of it is used here")]
 #[path = "../../../../rpc-client/src/shared/mod.rs"]
 mod shared;
+#[allow(
+    dead_code,
+    unreachable_pub,
+    unused_imports,
+    reason = "the files are the core's, and not all of it is used here"
+)]
+#[path = "../../../../rpc-core/src/stream/mod.rs"]
+mod stream;
 mod sync;
 mod task;
+mod wire;
+
+// Where the core's files look for the rest of it.
+pub(crate) use crate::core::{body, call_id, frame, limits, message, metadata, output, planted, status};
 
 use std::panic::catch_unwind;
 use std::process::ExitCode;
