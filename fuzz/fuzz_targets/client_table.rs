@@ -137,7 +137,6 @@ struct Table {
 }
 
 fuzz_target!(|input: Input| {
-    if std::env::var_os("SHOW").is_some() { eprintln!("{input:?}"); }
     let Input { max_calls, written, windows, steps } = input;
     let mut table = Table::new(u32::from(max_calls % 6) + 1, windows.map(|byte| u32::from(byte) * 20 + 1));
     for step in steps {

@@ -112,7 +112,6 @@ struct Joined {
 }
 
 fuzz_target!(|schedule: Schedule| {
-    if std::env::var_os("SHOW").is_some() { eprintln!("{schedule:?}"); }
     let Schedule { max_calls, break_off, windows, steps } = schedule;
     let mut joined = Joined::new(u32::from(max_calls % 6) + 1, windows.map(window));
     for step in steps {

@@ -122,7 +122,6 @@ impl<'a> Arbitrary<'a> for Input {
 }
 
 fuzz_target!(|input: Input| {
-    if std::env::var_os("SHOW").is_some() { eprintln!("{input:?}"); }
     let Input { max_calls, window, steps } = input;
     let mut table = Table::new(u32::from(max_calls % 6) + 1, u32::from(window) * 20 + 1);
     let step = |step| match step {

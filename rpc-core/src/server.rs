@@ -28,6 +28,8 @@ pub struct Calls {
     last: CallId,
     in_flight: u32,
     streams: HashMap<CallId, Arc<Duplex>>,
+    /// Of the first stream, and of all others.
+    hub: Option<Arc<Hub>>,
     refused: u32,
     methods: u16,
     budget: Budget,
@@ -90,6 +92,7 @@ impl Drop for Calls {
         streams.sort_unstable_by_key(|(id, _)| *id);
         streams.iter().for_each(|(_, duplex)| duplex.end(Outcome::Lost(Executed::Maybe), &mut woken));
         woken.into_iter().for_each(Waker::wake);
+        drop(self.hub.take().map(|hub| hub.close()));
     }
 }
 
@@ -102,6 +105,7 @@ impl Calls {
             last: CallId::NONE,
             in_flight: 0,
             streams: HashMap::new(),
+            hub: None,
             refused: 0,
             methods: 0,
             budget: Budget::new(),
@@ -290,6 +294,7 @@ impl Calls {
     pub fn open_stream(&mut self, id: CallId, hub: &Arc<Hub>) -> Arc<Duplex> {
         let duplex = Duplex::opened_to_server(id, hub.clone());
         self.streams.insert(id, duplex.clone());
+        self.hub.get_or_insert_with(|| hub.clone());
         duplex
     }
 

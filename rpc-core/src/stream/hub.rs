@@ -50,6 +50,8 @@ struct Queue {
     /// Whoever writes for the connection, when it saw the queue empty.
     writer: Option<Waker>,
     idle: bool,
+    /// The connection is over.
+    closed: bool,
 }
 
 impl Hub {
@@ -80,10 +82,25 @@ impl Hub {
 
     pub(super) fn push(&self, duplex: Arc<Duplex>) {
         let mut queue = self.queue();
+        if queue.closed {
+            drop(queue);
+            return drop(duplex);
+        }
         queue.ready.push_back(duplex);
         let writer = if std::mem::take(&mut queue.idle) { queue.writer.clone() } else { None };
         drop(queue);
         writer.into_iter().for_each(Waker::wake);
+    }
+
+    /// The connection is over: nothing is sent any more. Streams that stand in the queue would hold it,
+    /// and it them, for ever. Returns the writer's waker, to be dropped outside any lock.
+    pub(crate) fn close(&self) -> Option<Waker> {
+        let mut queue = self.queue();
+        queue.closed = true;
+        let (ready, writer) = (std::mem::take(&mut queue.ready), queue.writer.take());
+        drop(queue);
+        drop(ready);
+        writer
     }
 
     /// The streams that have something to send now, for [`fill`](Self::fill). Whatever stands before
@@ -108,6 +125,10 @@ impl Hub {
         }
         if !streams.is_empty() {
             let mut queue = self.queue();
+            if queue.closed {
+                drop(queue);
+                return drop(streams);
+            }
             // Those that have come meanwhile stand behind.
             streams.append(&mut queue.ready);
             queue.ready = streams;

@@ -84,3 +84,6 @@ pub enum Fault {
         stream: bool,
     },
 }
+
+#[cfg(test)]
+mod tests;
