@@ -3,22 +3,65 @@
 
 #![no_main]
 
+#[path = "client_table/streams.rs"]
+mod streams;
+
 use std::collections::BTreeMap;
 use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
-use arbitrary::Arbitrary;
+use arbitrary::{Arbitrary, Unstructured};
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
 use rpc_core::client::{Calls, Event, OpenError, Outcome, RequestHead};
-use rpc_core::frame::{Frame, Kind};
+use rpc_core::frame::{Frame, Kind, flags};
 use rpc_core::input;
 use rpc_core::output::Output;
 use rpc_core::{Body, CallId, Executed, Limits, Metadata};
-use rpc_fuzz::{Script, WildFrame};
+use rpc_core::stream::Shape;
+use rpc_fuzz::{Verdict, WildFrame};
+use streams::{OnStream, Streamed};
 
-/// The most calls in flight, how many bytes were written when the connection ends, and what happens before.
-type Input = (u8, u16, Script<Step>);
+/// A frame without a body.
+const END_LEN: u64 = 14;
+
+/// Streams at once.
+const MAX_STREAMS: u32 = 3;
+
+/// What the table is given, in the order in which the input tells it.
+#[derive(Debug)]
+struct Input {
+    /// The most calls in flight; from 128 on there are streams, too.
+    max_calls: u8,
+    /// How many bytes were written when the connection ends.
+    written: u16,
+    /// Of the client and the server.
+    windows: [u8; 2],
+    steps: Vec<Either>,
+}
+
+#[derive(Debug)]
+enum Either {
+    Step(Step),
+    Stream(u8, OnStream),
+}
+
+impl<'a> Arbitrary<'a> for Input {
+    fn arbitrary(u: &mut Unstructured<'a>) -> arbitrary::Result<Self> {
+        let (max_calls, written) = (u.arbitrary()?, u.arbitrary()?);
+        let streams = max_calls >= 128;
+        let windows = if streams { u.arbitrary()? } else { [0; 2] };
+        let mut steps = Vec::new();
+        while !u.is_empty() {
+            let which = if streams { u.arbitrary::<u8>()? } else { 0 };
+            steps.push(match which % 4 > 0 {
+                true => Either::Stream(which / 4, u.arbitrary()?),
+                false => Either::Step(u.arbitrary()?),
+            });
+        }
+        Ok(Self { max_calls, written, windows, steps })
+    }
+}
 
 #[derive(Arbitrary, Debug)]
 enum Step {
@@ -67,6 +110,7 @@ struct Call {
     /// Its time was up before it ended: that is what its caller is told.
     expired: bool,
     ending: Option<Ending>,
+    stream: Option<Streamed>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -79,6 +123,8 @@ enum Ending {
 
 struct Table {
     calls: Calls,
+    own: Limits,
+    peer: Limits,
     limit: u32,
     model: BTreeMap<CallId, Call>,
     last: CallId,
@@ -91,10 +137,14 @@ struct Table {
 }
 
 fuzz_target!(|input: Input| {
-    let (max_calls, written, Script(steps)) = input;
-    let mut table = Table::new(u32::from(max_calls % 6) + 1);
+    let Input { max_calls, written, windows, steps } = input;
+    let mut table = Table::new(u32::from(max_calls % 6) + 1, windows.map(|byte| u32::from(byte) * 20 + 1));
     for step in steps {
-        if !table.step(step) {
+        let fine = match step {
+            Either::Step(step) => table.step(step),
+            Either::Stream(which, step) => table.on_stream(which, step),
+        };
+        if !fine {
             break;
         }
     }
@@ -105,9 +155,14 @@ fuzz_target!(|input: Input| {
 });
 
 impl Table {
-    fn new(limit: u32) -> Self {
+    fn new(limit: u32, windows: [u32; 2]) -> Self {
+        let own = Limits { window: windows[0], max_frame: 10_000, ..Limits::default() };
+        let peer =
+            Limits { max_calls: limit, window: windows[1], max_streams: MAX_STREAMS, ..Limits::default() };
         Self {
-            calls: Calls::new(Limits { max_calls: limit, ..Limits::default() }, Limits::default()),
+            calls: Calls::new(peer, own),
+            own,
+            peer,
             limit,
             model: BTreeMap::new(),
             last: CallId::NONE,
@@ -142,7 +197,7 @@ impl Table {
                 }
             }
             Step::Abandon(which) => {
-                if let Some(id) = self.pick(which, |_| true) {
+                if let Some(id) = self.pick(which, |call| call.stream.is_none()) {
                     self.abandon(id);
                 }
             }
@@ -192,6 +247,7 @@ impl Table {
             method: &method,
             time_left: micros.map(Duration::from_micros),
             metadata: &metadata,
+            stream: None,
         };
         let body = vec![body; body.into()];
         let shared = shared.then(|| Bytes::from_static(b"shared"));
@@ -209,7 +265,15 @@ impl Table {
                 let end = self.sent + self.out.len() as u64;
                 self.model.insert(
                     id,
-                    Call { end, waited_for: true, waker, deadline: None, expired: false, ending: None },
+                    Call {
+                        end,
+                        waited_for: true,
+                        waker,
+                        deadline: None,
+                        expired: false,
+                        ending: None,
+                        stream: None,
+                    },
                 );
             }
             Err(error) => {
@@ -271,8 +335,15 @@ impl Table {
                 call.expired = true;
                 wakers += usize::from(std::mem::take(&mut call.waker));
             }
+            if let Some(stream) = &mut call.stream
+                && call.ending.is_none()
+                && call.deadline.is_some_and(|deadline| deadline <= self.now)
+            {
+                call.deadline = None;
+                stream.expired();
+            }
         }
-        assert_eq!(woken.len(), wakers, "each is woken once");
+        self.check_woken(&woken, wakers);
         let next = self.calls.next_deadline();
         assert!(next.is_none_or(|next| next > self.now), "what is due has expired");
         for call in
@@ -286,13 +357,39 @@ impl Table {
         let Frame { kind, flags, id, .. } = frame;
         let body = frame.body.as_slice().to_vec();
         let mut woken = Vec::new();
-        let event = match self.calls.receive(frame, self.now, &mut woken) {
+        let call = self.model.get_mut(&id).filter(|call| call.ending.is_none());
+        let of_stream = call.as_ref().is_some_and(|call| call.stream.is_some());
+        let verdict = match call.and_then(|call| call.stream.as_mut()) {
+            Some(stream) => stream.receive(&frame),
+            None if matches!(kind, Kind::Data | Kind::End | Kind::Credit) => Some(Verdict::Breach),
+            None => None,
+        };
+        let result = self.calls.receive(frame, self.now, &mut woken);
+        if let Some(verdict) = verdict {
+            verdict.check(&result);
+        }
+        let event = match result {
             Ok(event) => event,
             Err(_) => {
-                assert!(woken.is_empty(), "a breach ends no call");
+                assert!(of_stream || woken.is_empty(), "a breach ends no call");
                 return false;
             }
         };
+        let ends = match kind {
+            Kind::Response => flags & flags::MORE == 0,
+            Kind::Status | Kind::End => true,
+            _ => false,
+        };
+        if of_stream && ends {
+            let call = self.model.get_mut(&id).expect("it is open");
+            call.ending = Some(Ending::Response(None));
+            let stream = call.stream.as_mut().expect("it has one");
+            stream.ended(kind, &body, flags);
+            return true;
+        }
+        if of_stream && !matches!(kind, Kind::Ping | Kind::Pong | Kind::GoAway) {
+            return true;
+        }
         match (kind, event) {
             (Kind::Response | Kind::Status, Event::Nothing) => {
                 let call = self.model.get_mut(&id).expect("only an opened call is answered");
@@ -322,10 +419,19 @@ impl Table {
                 && let Some(executed) = verdict(*id, call)
             {
                 call.ending = Some(Ending::Lost(executed));
+                if let Some(stream) = &mut call.stream {
+                    stream.over = true;
+                }
                 wakers += usize::from(std::mem::take(&mut call.waker));
             }
         }
-        assert_eq!(woken.len(), wakers, "each is woken once");
+        self.check_woken(woken, wakers);
+    }
+
+    /// Of streams, those who wait have wakers of their own.
+    fn check_woken(&self, woken: &[Waker], wakers: usize) {
+        let streams = self.model.values().any(|call| call.stream.is_some());
+        assert!(woken.len() == wakers || streams && woken.len() > wakers, "each is woken once");
     }
 
     fn disconnect(&mut self, written: u64) {
@@ -336,10 +442,67 @@ impl Table {
         assert_eq!(self.calls.in_flight(), 0);
     }
 
+    fn on_stream(&mut self, which: u8, step: OnStream) -> bool {
+        let open = self.model.iter().filter(|(_, call)| call.ending.is_none() && call.stream.is_some());
+        let ids: Vec<_> = open.map(|(id, _)| *id).collect();
+        if let OnStream::Open { shape, deadline } = step {
+            self.open_stream(streams::shape(shape), deadline, ids.len());
+        } else if let OnStream::Fill { room } = step {
+            self.fill(room.into());
+        } else if let Some(id) = ids.get(usize::from(which) % ids.len().max(1)) {
+            let stream = self.model.get_mut(id).and_then(|call| call.stream.as_mut()).expect("it is open");
+            if let Some((kind, flags, body)) = stream.step(step) {
+                let fine = self.receive(Frame { kind, flags, id: *id, body: Body::Borrowed(&body) });
+                self.check();
+                return fine;
+            }
+        }
+        self.check();
+        true
+    }
+
+    fn open_stream(&mut self, shape: Shape, deadline: Option<u8>, open: usize) {
+        let head =
+            RequestHead { method: "S.T", time_left: None, metadata: &Metadata::EMPTY, stream: Some(shape) };
+        let room = self.calls.room() > 0;
+        let before = self.out.len();
+        match self.calls.open(head, &[], None, None, &mut self.out, self.sent) {
+            Ok(id) => {
+                assert!(room && self.going_away.is_none() && open < MAX_STREAMS as usize);
+                let duplex = self.calls.stream(id).expect("it has one").clone();
+                let deadline = deadline.map(|millis| self.now + Duration::from_millis(millis.into()));
+                deadline.into_iter().for_each(|at| self.calls.set_deadline(id, at));
+                self.last = id;
+                // Without the End that may stand behind it.
+                let end = self.sent + self.out.len() as u64 - if shape.sends() { 0 } else { END_LEN };
+                let stream = Some(Streamed::new(duplex, shape, self.own, self.peer));
+                let (waited_for, waker, expired, ending) = (false, false, false, None);
+                self.model.insert(id, Call { end, waited_for, waker, deadline, expired, ending, stream });
+            }
+            Err(error) => {
+                assert_eq!(self.out.len(), before, "what was not opened leaves no trace");
+                match error {
+                    OpenError::GoingAway => assert!(self.going_away.is_some()),
+                    OpenError::Full => assert!(!room),
+                    OpenError::TooManyStreams { .. } => assert_eq!(open, MAX_STREAMS as usize),
+                    other => panic!("{other}"),
+                }
+            }
+        }
+    }
+
+    fn fill(&mut self, room: usize) {
+        let (hub, most) = (self.calls.hub().clone(), self.out.len() + room);
+        hub.fill(hub.take(), &mut self.out, most, &mut Vec::new());
+    }
+
     fn take_all(&mut self) {
         while let Some(id) = self.pick(0, |call| call.waited_for) {
             self.poll(id);
             assert!(!self.model[&id].waited_for, "{id} never ended");
+        }
+        for stream in self.model.values_mut().filter_map(|call| call.stream.as_mut()) {
+            assert!(stream.read(), "a stream never ended");
         }
     }
 
@@ -362,7 +525,7 @@ impl Table {
     fn check_wire(&mut self) {
         self.write(usize::MAX);
         let (mut input, mut at, mut last) = (input::Input::new(u32::MAX), 0, CallId::NONE);
-        let mut cancelled = Vec::new();
+        let (mut cancelled, mut finished) = (Vec::new(), Vec::new());
         while let Some(frame) = input.next(&self.wire, &mut at).expect("the client writes frames") {
             match frame.kind {
                 Kind::Request => {
@@ -373,6 +536,13 @@ impl Table {
                     assert!(frame.id <= last && !cancelled.contains(&frame.id));
                     cancelled.push(frame.id);
                 }
+                Kind::Data | Kind::End => {
+                    assert!(frame.id <= last && !cancelled.contains(&frame.id) && !finished.contains(&frame.id));
+                    if frame.kind == Kind::End {
+                        finished.push(frame.id);
+                    }
+                }
+                Kind::Credit => assert!(frame.id <= last && !cancelled.contains(&frame.id)),
                 kind => assert_eq!(kind, Kind::Pong),
             }
         }

@@ -2,11 +2,14 @@
 
 #![no_main]
 
+#[path = "pair/streams.rs"]
+mod streams;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
-use arbitrary::Arbitrary;
+use arbitrary::{Arbitrary, Unstructured};
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
 use rpc_core::body::LARGE_BODY;
@@ -18,13 +21,46 @@ use rpc_core::message::{GoAway, GoAwayReason, Method};
 use rpc_core::output::Output;
 use rpc_core::server::{self, Admission, Event};
 use rpc_core::{CallId, Executed, Limits, Metadata, Status};
-use rpc_fuzz::{Script, Slicing};
+use rpc_core::stream::Shape;
+use rpc_fuzz::Slicing;
+use streams::Streams;
 
 /// Pings of one side that the other bears without being paid for them; an honest peer sends fewer.
 const MOST_PINGS: u32 = 400;
 
-/// The most calls in flight, whether the connection breaks in the end, and what happens before.
-type Schedule = (u8, bool, Script<Step>);
+/// What is decided, in the order in which the input tells it.
+#[derive(Debug)]
+struct Schedule {
+    /// The most calls in flight; from 128 on there are streams, too.
+    max_calls: u8,
+    /// Whether the connection breaks in the end.
+    break_off: bool,
+    /// Of the server and the client, where there are streams.
+    windows: [u8; 2],
+    steps: Vec<Either>,
+}
+
+#[derive(Debug)]
+enum Either {
+    Step(Step),
+    Stream(streams::Step),
+}
+
+impl<'a> Arbitrary<'a> for Schedule {
+    fn arbitrary(u: &mut Unstructured<'a>) -> arbitrary::Result<Self> {
+        let (max_calls, break_off) = (u.arbitrary()?, u.arbitrary()?);
+        let streams = max_calls >= 128;
+        let windows = if streams { u.arbitrary()? } else { [0; 2] };
+        let mut steps = Vec::new();
+        while !u.is_empty() {
+            steps.push(match streams && u.arbitrary::<u8>()? % 4 > 0 {
+                true => Either::Stream(u.arbitrary()?),
+                false => Either::Step(u.arbitrary()?),
+            });
+        }
+        Ok(Self { max_calls, break_off, windows, steps })
+    }
+}
 
 #[derive(Arbitrary, Debug)]
 enum Step {
@@ -70,15 +106,19 @@ struct Joined {
     endings: BTreeMap<CallId, Ending>,
     /// Bytes that left the client.
     sent: u64,
+    streams: Streams,
     pings: [u32; 2],
     now: Instant,
 }
 
 fuzz_target!(|schedule: Schedule| {
-    let (max_calls, break_off, Script(steps)) = schedule;
-    let mut joined = Joined::new(u32::from(max_calls % 6) + 1);
+    let Schedule { max_calls, break_off, windows, steps } = schedule;
+    let mut joined = Joined::new(u32::from(max_calls % 6) + 1, windows.map(window));
     for step in steps {
-        joined.step(step);
+        match step {
+            Either::Step(step) => joined.step(step),
+            Either::Stream(step) => joined.stream_step(step),
+        }
         joined.check();
     }
     if break_off {
@@ -95,13 +135,20 @@ fuzz_target!(|schedule: Schedule| {
             Ending::Lost(other) => assert!(break_off, "{id} was lost as {other:?}"),
         }
     }
+    joined.streams.judge(break_off);
 });
 
+/// Smaller ones than can be announced: much happens in few bytes.
+fn window(byte: u8) -> u32 {
+    [1, 64, 200, 1_000, 5_000, 65_536, 200_000, 1 << 20][usize::from(byte) % 8]
+}
+
 impl Joined {
-    fn new(max_calls: u32) -> Self {
-        let limits = Limits { max_calls, ..Limits::default() };
+    fn new(max_calls: u32, [window, client_window]: [u32; 2]) -> Self {
+        let limits = Limits { max_calls, window, max_streams: 4, ..Limits::default() };
+        let own = Limits { window: client_window, ..Limits::default() };
         Self {
-            client: client::Calls::new(limits, Limits::default()),
+            client: client::Calls::new(limits, own),
             client_input: Input::new(limits.max_frame),
             client_out: Output::default(),
             server: server::Calls::new(limits),
@@ -114,6 +161,7 @@ impl Joined {
             waiting: BTreeSet::new(),
             endings: BTreeMap::new(),
             sent: 0,
+            streams: Streams::new(limits, own),
             pings: [0; 2],
             now: Instant::now(),
         }
@@ -162,13 +210,47 @@ impl Joined {
             metadata.insert("Method", [method]).expect("a small pair");
         }
         let time_left = millis.map(|millis| Duration::from_millis(millis.into()));
-        let head = RequestHead { method: &name, time_left, metadata: &metadata };
+        let head = RequestHead { method: &name, time_left, metadata: &metadata, stream: None };
         let shared = large.then(|| Bytes::from(vec![method; LARGE_BODY]));
         match self.client.open(head, &[method], shared, None, &mut self.client_out, self.sent) {
             Ok(id) => assert!(self.waiting.insert(id)),
             Err(OpenError::GoingAway) => assert!(self.client.is_going_away()),
             Err(error) => assert!(error == OpenError::Full && self.client.room() == 0),
         }
+    }
+
+    fn stream_step(&mut self, step: streams::Step) {
+        match step {
+            streams::Step::Open { shape } => self.open_stream(Streams::shape(shape)),
+            streams::Step::Run => self.streams.run(&mut self.server, &mut self.server_out),
+            streams::Step::Fill { client, room } => self.fill(client, room.into()),
+            step => self.streams.step(step),
+        }
+    }
+
+    fn open_stream(&mut self, shape: Shape) {
+        let name = format!("Test.S{}", shape as u8);
+        let head =
+            RequestHead { method: &name, time_left: None, metadata: &Metadata::EMPTY, stream: Some(shape) };
+        match self.client.open(head, &[], None, None, &mut self.client_out, self.sent) {
+            Ok(id) => {
+                let duplex = self.client.stream(id).expect("it has one").clone();
+                self.streams.opened(id, shape, duplex);
+            }
+            Err(OpenError::GoingAway) => assert!(self.client.is_going_away()),
+            Err(OpenError::TooManyStreams { limit }) => assert!(self.client.in_flight() >= limit),
+            Err(error) => assert!(error == OpenError::Full && self.client.room() == 0),
+        }
+    }
+
+    /// One side writes what its streams have to send.
+    fn fill(&mut self, client: bool, room: usize) {
+        let (hub, out) = match client {
+            true => (self.client.hub().clone(), &mut self.client_out),
+            false => (self.streams.server_hub.clone(), &mut self.server_out),
+        };
+        let most = out.len() + room;
+        hub.fill(hub.take(), out, most, &mut Vec::new());
     }
 
     fn server_reads(&mut self, count: usize, slicing: &Slicing) {
@@ -196,6 +278,18 @@ impl Joined {
                     Method::Once { name } => name,
                 };
                 let body = request.body.as_slice();
+                if request.stream {
+                    let method = name.strip_prefix(b"Test.S").expect("a method with streams")[0] - b'0';
+                    return match request.admission {
+                        Admission::Admitted => {
+                            assert!(self.admitted.insert(request.id), "admitted twice");
+                            let duplex = self.server.open_stream(request.id, &self.streams.server_hub);
+                            self.streams.begin(request.id, method.into(), duplex);
+                        }
+                        Admission::Ignored => assert!(self.server.is_going_away()),
+                        Admission::Refused(status) => panic!("an honest client was refused: {status}"),
+                    };
+                }
                 let method = body[0];
                 assert_eq!(*name, *name_of(method).as_bytes());
                 assert!(body.len() == 1 || body.len() == 1 + LARGE_BODY);
@@ -220,7 +314,11 @@ impl Joined {
                 if self.running.contains(&id) && id.counter().is_multiple_of(2) {
                     self.reply(id, Answer::Status);
                 }
+                if self.streams.is_running(id) && id.counter().is_multiple_of(2) {
+                    self.streams.cancel(id, &mut self.server, &mut self.server_out);
+                }
             }
+            Event::Stream(waker) => waker.wake(),
             Event::Nothing | Event::Pong(_) | Event::GoAway(_) => {}
         }
     }
@@ -247,7 +345,7 @@ impl Joined {
                 draft.finish(0, Some(shared), u32::MAX).expect("no limit");
             }
         }
-        self.server.end();
+        self.server.end(id);
     }
 
     fn put_status(&mut self, id: CallId, status: &Status, executed: Executed) {
@@ -283,10 +381,12 @@ impl Joined {
             && self.server_out.is_empty()
             && self.client_input.is_empty()
             && self.server_input.is_empty()
+            && !self.client.hub().poll(Waker::noop())
+            && !self.streams.server_hub.poll(Waker::noop())
     }
 
     fn check(&self) {
-        assert_eq!(self.server.in_flight() as usize, self.running.len());
+        assert_eq!(self.server.in_flight() as usize, self.running.len() + self.streams.running());
         if self.is_quiet() {
             assert_eq!(self.client.in_flight(), self.server.in_flight());
         }
@@ -294,6 +394,8 @@ impl Joined {
 
     fn settle(&mut self) {
         while !self.is_quiet() {
+            self.fill(true, 1 << 20);
+            self.fill(false, 1 << 20);
             self.server_reads(usize::MAX, &Slicing::WHOLE);
             self.client_reads(usize::MAX, &Slicing::WHOLE);
         }
@@ -308,6 +410,16 @@ impl Joined {
         }
         self.settle();
         self.take_all();
+        for id in self.streams.orphans() {
+            self.streams.cancel(id, &mut self.server, &mut self.server_out);
+        }
+        let all_ended = Streams::rounds().any(|_| {
+            let all_ended = self.streams.wind_up();
+            self.streams.run(&mut self.server, &mut self.server_out);
+            self.settle();
+            all_ended
+        });
+        assert!(all_ended, "streams never end");
         assert_eq!((self.client.in_flight(), self.server.in_flight()), (0, 0));
     }
 
@@ -316,6 +428,7 @@ impl Joined {
         self.client.disconnect(self.sent, &mut Vec::new());
         assert_eq!(self.client.in_flight(), 0);
         self.take_all();
+        self.streams.take_all();
     }
 
     fn take_all(&mut self) {

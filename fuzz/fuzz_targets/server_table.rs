@@ -3,9 +3,12 @@
 
 #![no_main]
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use arbitrary::Arbitrary;
+use arbitrary::{Arbitrary, Unstructured};
 use libfuzzer_sys::fuzz_target;
 use rpc_core::frame::{Frame, Kind, flags};
 use rpc_core::input;
@@ -13,7 +16,8 @@ use rpc_core::message::{GoAway, GoAwayReason, MAX_METHODS, Method};
 use rpc_core::output::Output;
 use rpc_core::server::{Admission, Calls, Event};
 use rpc_core::{Body, CallId, Executed, Limits, ProtocolError};
-use rpc_fuzz::{Script, WildFrame};
+use rpc_core::stream::{Batch, Duplex, FRAME_COST, Hub, Next, Side};
+use rpc_fuzz::{Flow, Verdict, WildFrame};
 
 #[derive(Arbitrary, Debug)]
 enum Step {
@@ -39,6 +43,24 @@ enum Step {
     },
 }
 
+/// What happens to a stream that is open.
+#[derive(Arbitrary, Debug)]
+enum OnStream {
+    Data { len: u16, more: bool, compressed: bool },
+    End,
+    Credit(u32),
+    Read { consume: bool },
+    StopReading,
+    Send { len: u16 },
+    Fill { room: u16 },
+}
+
+#[derive(Debug)]
+enum Either {
+    Step(Step),
+    Stream(u8, OnStream),
+}
+
 #[derive(Arbitrary, Clone, Copy, Debug)]
 enum Name {
     New,
@@ -56,17 +78,57 @@ struct Table {
     /// Refusals for the limit since the last request that met none.
     refused: u32,
     going_away: Option<CallId>,
+    limits: Limits,
+    hub: Arc<Hub>,
+    streams: BTreeMap<CallId, Streamed>,
     out: Output,
     now: Instant,
 }
 
-/// The most calls in flight, and what happens.
-type Input = (u8, Script<Step>);
+/// A stream that is open, and what is known of it.
+struct Streamed {
+    duplex: Arc<Duplex>,
+    flow: Flow,
+    /// Handed to it, and where the table has read on.
+    batch: Batch,
+    unconsumed: u64,
+    /// The handler takes no items.
+    deaf: bool,
+}
+
+/// What the server does: the most calls in flight, from 128 on with streams; their window; and what happens.
+#[derive(Debug)]
+struct Input {
+    max_calls: u8,
+    window: u8,
+    steps: Vec<Either>,
+}
+
+impl<'a> Arbitrary<'a> for Input {
+    fn arbitrary(u: &mut Unstructured<'a>) -> arbitrary::Result<Self> {
+        let max_calls = u.arbitrary()?;
+        let streams = max_calls >= 128;
+        let window = if streams { u.arbitrary()? } else { 255 };
+        let mut steps = Vec::new();
+        while !u.is_empty() {
+            let which = if streams { u.arbitrary::<u8>()? } else { 0 };
+            steps.push(match which % 4 > 0 {
+                true => Either::Stream(which / 4, u.arbitrary()?),
+                false => Either::Step(u.arbitrary()?),
+            });
+        }
+        Ok(Self { max_calls, window, steps })
+    }
+}
 
 fuzz_target!(|input: Input| {
-    let (max_calls, Script(steps)) = input;
-    let mut table = Table::new(u32::from(max_calls % 6) + 1);
-    if steps.into_iter().any(|step| table.step(step).is_err()) {
+    let Input { max_calls, window, steps } = input;
+    let mut table = Table::new(u32::from(max_calls % 6) + 1, u32::from(window) * 20 + 1);
+    let step = |step| match step {
+        Either::Step(step) => table.step(step),
+        Either::Stream(which, step) => table.on_stream(which, step),
+    };
+    if steps.into_iter().map(step).any(|end| end.is_err()) {
         // The caller says why it closes, and lets the handlers finish.
         table.go_away();
     }
@@ -79,9 +141,13 @@ fuzz_target!(|input: Input| {
 });
 
 impl Table {
-    fn new(limit: u32) -> Self {
+    fn new(limit: u32, window: u32) -> Self {
+        let limits = Limits { max_calls: limit, max_frame: 10_000, window, max_streams: 3 };
         Self {
-            calls: Calls::new(Limits { max_calls: limit, ..Limits::default() }),
+            calls: Calls::new(limits),
+            limits,
+            hub: Hub::new(Side::Server, limits, limits, None),
+            streams: BTreeMap::new(),
             limit,
             last: CallId::NONE,
             methods: 0,
@@ -174,7 +240,20 @@ impl Table {
     fn receive(&mut self, frame: Frame<'_>) -> Result<(), ProtocolError> {
         let Frame { kind, id, .. } = frame;
         let full = self.calls.in_flight() == self.limit;
-        let event = match self.calls.receive(frame, self.now) {
+        let verdict = match (kind, self.streams.get_mut(&id)) {
+            (Kind::Data | Kind::End | Kind::Credit, Some(stream)) => Some(stream.flow.receive(&frame)),
+            // Of a stream that is over, or was refused: there may be too many.
+            (Kind::Data | Kind::End | Kind::Credit, None) => {
+                let opened = CallId::NONE < id && id <= self.last;
+                Some(if opened { Verdict::Unpaid } else { Verdict::Breach })
+            }
+            _ => None,
+        };
+        let result = self.calls.receive(frame, self.now);
+        if let Some(verdict) = verdict {
+            verdict.check(&result);
+        }
+        let event = match result {
             Ok(event) => event,
             Err(error) => {
                 assert_eq!(self.calls.in_flight(), self.admitted - self.ended, "a breach admits nothing");
@@ -205,6 +284,9 @@ impl Table {
                         assert!(!full && !ignored);
                         self.admitted += 1;
                         self.refused = 0;
+                        if request.stream {
+                            self.open_stream(id);
+                        }
                     }
                     Admission::Refused(status) => {
                         assert!(!ignored);
@@ -218,9 +300,7 @@ impl Table {
             (Kind::Cancel, Event::Cancel(cancelled)) => {
                 assert!(cancelled == id && CallId::NONE < id && id <= self.last);
             }
-            (Kind::Data | Kind::End | Kind::Credit, Event::Nothing) => {
-                assert!(CallId::NONE < id && id <= self.last);
-            }
+            (Kind::Data | Kind::End | Kind::Credit, Event::Nothing | Event::Stream(_)) => {}
             (Kind::Pong, Event::Pong(token)) => assert_eq!(token, id.to_wire()),
             (Kind::Ping, Event::Nothing) | (Kind::GoAway, Event::GoAway(_)) => {}
             (kind, event) => panic!("{kind:?} was taken as {event:?}"),
@@ -228,9 +308,82 @@ impl Table {
         Ok(())
     }
 
+    /// Ends a call: one with a stream, every other time that there is one.
     fn end(&mut self) {
-        self.calls.end();
+        let streams = self.streams.len() as u32;
+        let plain = self.admitted - self.ended - streams;
+        let id = match streams > 0 && (plain == 0 || self.ended % 2 == 0) {
+            true => self.streams.keys().next().copied(),
+            false => None,
+        };
+        self.calls.end(id.unwrap_or(CallId::NONE));
         self.ended += 1;
+        let Some(mut stream) = id.and_then(|id| self.streams.remove(&id)) else { return };
+        // What came stays for whoever holds on to it; nothing more goes out.
+        assert!(stream.read(true), "there is an end");
+        assert!(matches!(stream.poll_ready(), Poll::Ready(Err(_))));
+    }
+
+    fn open_stream(&mut self, id: CallId) {
+        let duplex = self.calls.open_stream(id, &self.hub);
+        let Limits { window, max_frame, max_streams, .. } = self.limits;
+        let flow = Flow::new(window, window, max_frame);
+        let stream = Streamed { duplex, flow, batch: Batch::default(), unconsumed: 0, deaf: false };
+        assert!(self.streams.insert(id, stream).is_none());
+        assert!(self.streams.len() as u32 <= max_streams);
+    }
+
+    fn on_stream(&mut self, which: u8, step: OnStream) -> Result<(), ProtocolError> {
+        let at = usize::from(which) % self.streams.len().max(1);
+        let Some((id, stream)) = self.streams.iter_mut().nth(at) else { return Ok(()) };
+        let id = *id;
+        let (kind, mut flags, body) = match step {
+            OnStream::Data { len, more, compressed } => {
+                let body = vec![len as u8; usize::from(len) % 12_000];
+                let compressed = if compressed && len % 8 == 0 { flags::COMPRESSED } else { 0 };
+                (Kind::Data, if more { flags::MORE } else { 0 } | compressed, body)
+            }
+            OnStream::End => (Kind::End, 0, Vec::new()),
+            OnStream::Credit(increment) => (Kind::Credit, 0, increment.to_be_bytes().to_vec()),
+            OnStream::Read { consume } => {
+                stream.read(false);
+                if consume {
+                    stream.consume();
+                }
+                return Ok(());
+            }
+            OnStream::StopReading => {
+                stream.deaf = true;
+                stream.flow.discards = true;
+                stream.flow.items.clear();
+                stream.batch = Batch::default();
+                stream.duplex.stop_reading();
+                return Ok(());
+            }
+            OnStream::Send { len } => {
+                if let Poll::Ready(ready) = stream.poll_ready() {
+                    assert!(ready.is_ok() && stream.flow.credit > 0, "sent without credit");
+                    stream.duplex.send(&mut vec![1; len.into()], None).expect("it was ready");
+                    stream.flow.credit -= i64::from(len) + i64::from(FRAME_COST);
+                }
+                return Ok(());
+            }
+            OnStream::Fill { room } => {
+                self.fill(room.into());
+                return Ok(());
+            }
+        };
+        if kind == Kind::End {
+            flags = 0;
+        }
+        self.receive(Frame { kind, flags, id, body: Body::Borrowed(&body) })?;
+        self.check();
+        Ok(())
+    }
+
+    fn fill(&mut self, room: usize) {
+        let most = self.out.len() + room;
+        self.hub.fill(self.hub.take(), &mut self.out, most, &mut Vec::new());
     }
 
     fn go_away(&mut self) {
@@ -255,9 +408,49 @@ impl Table {
                     assert!(lowest.is_none_or(|lowest| frame.id <= lowest));
                     lowest = Some(frame.id);
                 }
+                Kind::Data | Kind::Credit => assert!(frame.id <= self.last),
                 kind => assert_eq!(kind, Kind::Pong),
             }
         }
         assert!(input.is_empty());
+    }
+}
+
+impl Streamed {
+    fn poll_ready(&self) -> Poll<Result<(), rpc_core::stream::Closed>> {
+        self.duplex.poll_ready(&mut Context::from_waker(Waker::noop()))
+    }
+
+    /// Takes what came: that, in its order. Whether the end of it was there.
+    fn read(&mut self, over: bool) -> bool {
+        loop {
+            while let Some((cost, item)) = self.batch.pop() {
+                let (expected, price) = self.flow.items.pop_front().expect("it came");
+                assert_eq!((item.as_slice(), cost), (&expected[..], price));
+                self.unconsumed += cost;
+            }
+            let mut cx = Context::from_waker(Waker::noop());
+            match self.duplex.poll_items(&mut cx, &mut self.batch) {
+                Poll::Ready(Next::Items) => {}
+                Poll::Ready(Next::End(_)) => {
+                    assert!(self.deaf || self.flow.items.is_empty(), "items are missing");
+                    assert!(over || self.flow.closed || self.flow.discards, "it goes on");
+                    return true;
+                }
+                Poll::Pending => {
+                    assert!(!over && !self.flow.closed, "it has ended");
+                    assert!(self.flow.items.is_empty(), "items are missing");
+                    return false;
+                }
+            }
+        }
+    }
+
+    fn consume(&mut self) {
+        let cost = std::mem::take(&mut self.unconsumed);
+        self.duplex.consume(cost);
+        if !self.deaf {
+            self.flow.consume(cost);
+        }
     }
 }

@@ -226,7 +226,8 @@ impl Calls {
         let entry = &mut self.slots[usize::from(slot)];
         entry.id = id;
         entry.state = State::Open;
-        entry.waker = waker;
+        // A stream has wakers of its own.
+        entry.waker = waker.filter(|_| head.stream.is_none());
         entry.end = sent + out.len() as u64;
         entry.stream = head.stream.map(|shape| Duplex::opened_by_client(id, self.hub.clone(), shape));
         if let Some(shape) = head.stream {

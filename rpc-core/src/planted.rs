@@ -23,19 +23,19 @@ pub enum Bug {
     LostItems,
     /// The peer is not told that items were consumed.
     CreditLeak,
+    /// An item is handed over twice.
+    RepeatedItem,
+    /// An item that came in parts is joined without one of them.
+    LostPart,
 }
 
 impl Bug {
-    /// All of them.
-    pub const ALL: [Bug; 7] = [
-        Bug::LostWakeUp,
-        Bug::MaybeAsNo,
-        Bug::ReusedSlot,
-        Bug::LostAnswer,
-        Bug::UnsentCancel,
-        Bug::LostItems,
-        Bug::CreditLeak,
-    ];
+    /// Those of calls, which worlds have.
+    pub const OF_CALLS: [Bug; 5] =
+        [Bug::LostWakeUp, Bug::MaybeAsNo, Bug::ReusedSlot, Bug::LostAnswer, Bug::UnsentCancel];
+
+    /// Those of streams.
+    pub const OF_STREAMS: [Bug; 4] = [Bug::LostItems, Bug::CreditLeak, Bug::RepeatedItem, Bug::LostPart];
 }
 
 /// A bug bites at every so many occasions: most calls go well, as with real ones.

@@ -28,6 +28,8 @@ pub struct Calls {
     last: CallId,
     in_flight: u32,
     streams: HashMap<CallId, Arc<Duplex>>,
+    /// Of the first stream, and of all others.
+    hub: Option<Arc<Hub>>,
     refused: u32,
     methods: u16,
     budget: Budget,
@@ -85,9 +87,12 @@ pub enum Event<'a> {
 impl Drop for Calls {
     /// The connection is gone: whoever holds on to half a stream of it is to know.
     fn drop(&mut self) {
-        let mut woken = Vec::new();
-        self.streams.values().for_each(|duplex| duplex.end(Outcome::Lost(Executed::Maybe), &mut woken));
+        let (mut woken, mut streams) = (Vec::new(), self.streams.drain().collect::<Vec<_>>());
+        // In order, so that they hear of it in the same one each time.
+        streams.sort_unstable_by_key(|(id, _)| *id);
+        streams.iter().for_each(|(_, duplex)| duplex.end(Outcome::Lost(Executed::Maybe), &mut woken));
         woken.into_iter().for_each(Waker::wake);
+        drop(self.hub.take().map(|hub| hub.close()));
     }
 }
 
@@ -100,6 +105,7 @@ impl Calls {
             last: CallId::NONE,
             in_flight: 0,
             streams: HashMap::new(),
+            hub: None,
             refused: 0,
             methods: 0,
             budget: Budget::new(),
@@ -288,6 +294,7 @@ impl Calls {
     pub fn open_stream(&mut self, id: CallId, hub: &Arc<Hub>, inline: bool) -> Arc<Duplex> {
         let duplex = Duplex::opened_to_server(id, hub.clone(), inline);
         self.streams.insert(id, duplex.clone());
+        self.hub.get_or_insert_with(|| hub.clone());
         duplex
     }
 

@@ -354,9 +354,6 @@ impl Session {
 impl Drop for Session {
     /// Calls that were cancelled and could not be answered any more were cancelled all the same.
     fn drop(&mut self) {
-        if let Some(hub) = &self.hub {
-            hub.close();
-        }
         if self.server.shutdown.phase() >= Phase::Draining {
             let cancelled = self.contexts.values().filter(|context| was_cancelled_by_us(context));
             cancelled.for_each(|_| self.server.shutdown.count_cancelled());

@@ -16,6 +16,7 @@ use crate::plan::Plan;
 use crate::script::{Act, Call, GiveUp, HELD_MOST, Step, Uid};
 use crate::service::{Answer, Args};
 use crate::stage::Stage;
+use crate::streams;
 
 /// Somebody who makes calls.
 pub struct Actor {
@@ -52,6 +53,14 @@ impl Actor {
                     }
                     made.push(call.uid);
                     calls.push(tokio::spawn(make(client.clone(), call, self.stage.journal.clone())));
+                }
+                Act::Stream(plan) => {
+                    if client.is_closed() {
+                        lost.push(std::mem::replace(&mut client, self.client()));
+                        made.clear();
+                    }
+                    let journal = self.stage.journal.clone();
+                    calls.push(tokio::spawn(streams::make(client.clone(), plan, journal)));
                 }
                 Act::Close => {
                     self.stage.journal.note(|| format!("actor {}: closes", self.number));

@@ -16,6 +16,8 @@ pub struct Instance {
     pub counts: Server,
     /// Handlers made, by method.
     pub begun: [u64; Method::ALL.len()],
+    /// Handlers of streams made.
+    pub streams: u64,
     /// Handlers that run.
     pub running: u64,
     /// What it told when it had ended in good order, and what ran then.
@@ -44,7 +46,15 @@ impl Fleet {
     pub fn launch(&self, server: usize, counts: Server) -> CancellationToken {
         let drain = CancellationToken::new();
         let begun = Default::default();
-        self.lock().push(Instance { server, counts, begun, running: 0, report: None, drain: drain.clone() });
+        self.lock().push(Instance {
+            server,
+            counts,
+            begun,
+            streams: 0,
+            running: 0,
+            report: None,
+            drain: drain.clone(),
+        });
         drain
     }
 
@@ -52,6 +62,13 @@ impl Fleet {
     pub fn begun(&self, instance: usize, method: Method) {
         let mut instances = self.lock();
         instances[instance].begun[method as usize] += 1;
+        instances[instance].running += 1;
+    }
+
+    /// A handler of a stream is made in that one.
+    pub fn begun_stream(&self, instance: usize) {
+        let mut instances = self.lock();
+        instances[instance].streams += 1;
         instances[instance].running += 1;
     }
 

@@ -9,6 +9,7 @@ use rpc_core::{Code, Executed};
 
 use crate::oracle::Violation;
 use crate::script::Uid;
+use crate::streams::StreamRecord;
 
 /// What a call is told that was made on a connection when its server ended that for want of calls.
 pub const UNUSED: &str = "connection unused";
@@ -67,6 +68,7 @@ impl Record {
 struct State {
     now: Duration,
     records: Vec<Record>,
+    streams: Vec<StreamRecord>,
     made: usize,
     open: usize,
     running: usize,
@@ -81,11 +83,12 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// For so many calls; with a log of what happens, if that is wanted.
+    /// For so many calls, and so many with items; with a log of what happens, if that is wanted.
     #[must_use]
-    pub fn new(calls: usize, traced: bool) -> Self {
+    pub fn new(calls: usize, streams: usize, traced: bool) -> Self {
         let records = vec![Record::default(); calls];
-        let state = State { records, events: traced.then(Vec::new), ..State::default() };
+        let streams = vec![StreamRecord::default(); streams];
+        let state = State { records, streams, events: traced.then(Vec::new), ..State::default() };
         Self { state: Mutex::new(state) }
     }
 
@@ -142,6 +145,53 @@ impl Journal {
         state.running -= 1;
         state.records[uid].over += 1;
         state.note(|| format!("call {uid}: its handler is gone"));
+    }
+
+    /// A caller makes a call with items.
+    pub fn stream_made(&self, uid: Uid) {
+        let mut state = self.lock();
+        state.made += 1;
+        state.open += 1;
+        state.note(|| format!("stream {uid}: made"));
+    }
+
+    /// It ended for its caller, so long after it was made.
+    pub fn stream_ended(&self, uid: Uid, outcome: Outcome, took: Duration) {
+        let mut state = self.lock();
+        state.note(|| format!("stream {uid}: {outcome:?} after {took:?}"));
+        state.open -= usize::from(state.streams[uid].ended.is_empty());
+        state.streams[uid].ended.push((outcome, took));
+    }
+
+    /// A handler is made for it.
+    pub fn stream_begun(&self, uid: Uid, server: usize) {
+        let mut state = self.lock();
+        state.running += 1;
+        state.streams[uid].begun += 1;
+        state.note(|| format!("stream {uid}: begun by instance {server}"));
+    }
+
+    /// Its handler is gone.
+    pub fn stream_over(&self, uid: Uid) {
+        let mut state = self.lock();
+        state.running -= 1;
+        state.streams[uid].over += 1;
+        state.note(|| format!("stream {uid}: its handler is gone"));
+    }
+
+    /// Something else happened to it.
+    pub fn stream(&self, uid: Uid, change: impl FnOnce(&mut StreamRecord)) {
+        let mut state = self.lock();
+        change(&mut state.streams[uid]);
+        let StreamRecord { handed: [up, down], taken, .. } = &state.streams[uid];
+        let counts = [up.len(), taken[0], down.len(), taken[1]];
+        state.note(|| format!("stream {uid}: handed over and taken: {counts:?}"));
+    }
+
+    /// All calls with items, by uid.
+    #[must_use]
+    pub fn streams(&self) -> Vec<StreamRecord> {
+        self.lock().streams.clone()
     }
 
     /// Calls that were made.

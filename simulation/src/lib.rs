@@ -32,6 +32,7 @@ pub mod service;
 pub mod settings;
 pub mod stage;
 pub mod stream;
+pub mod streams;
 pub mod tally;
 pub mod window;
 pub mod world;

@@ -110,7 +110,7 @@ fn replay(seed: u64, trace: bool) -> bool {
 
 fn find_planted(options: &Options) -> bool {
     let seeds = options.seeds.unwrap_or(1000);
-    let finds = Bug::ALL.map(|bug| {
+    let finds = Bug::OF_CALLS.into_iter().chain(Bug::OF_STREAMS).map(|bug| {
         let found = garden::search(bug, options.from, seeds);
         match found {
             Some(find) => {
@@ -120,5 +120,6 @@ fn find_planted(options: &Options) -> bool {
         }
         found.is_some()
     });
-    finds.iter().all(|found| *found)
+    // All of them, whatever became of the first.
+    finds.filter(|found| !found).count() == 0
 }

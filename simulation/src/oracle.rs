@@ -8,9 +8,10 @@ use rpc_core::Executed;
 use crate::fleet::Instance;
 use crate::journal::{Outcome, Record, UNUSED};
 use crate::script::{Call, Method, Uid};
+use crate::streams::SERVICE;
 
 /// A call ends no later than this after its time is up.
-const LATE: Duration = Duration::from_millis(50);
+pub(crate) const LATE: Duration = Duration::from_millis(50);
 
 /// What was promised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -21,6 +22,8 @@ pub enum Check {
     EndsInTime,
     /// A success carries the answer to its own call.
     RightAnswer,
+    /// Items arrive as they were sent, in order, and all of them where their end says so.
+    RightItems,
     /// Arguments arrive as they were sent.
     RightArguments,
     /// A call with a result ran.
@@ -130,10 +133,14 @@ fn may_answer(method: Method) -> bool {
 
 /// Judges one server process when all is over.
 pub fn judge_instance(at: usize, instance: &Instance, violations: &mut Vec<Violation>) {
+    let (mut streams, mut counted) = (false, 0);
     for counts in instance.counts.stats() {
+        if counts.service == SERVICE {
+            (streams, counted) = (true, counted + counts.calls);
+        }
         let method = Method::ALL.into_iter().find(|method| method.name() == counts.method);
         let begun = method.map_or(0, |method| instance.begun[method as usize]);
-        if counts.calls != begun {
+        if counts.calls != begun && counts.service != SERVICE {
             let text = format!("instance {at} counted {} calls of {begun}: {counts:?}", counts.calls);
             violations.push(Violation::of(Check::Counts, text));
         }
@@ -141,6 +148,10 @@ pub fn judge_instance(at: usize, instance: &Instance, violations: &mut Vec<Viola
             let text = format!("instance {at} counts calls in flight: {counts:?}");
             violations.push(Violation::of(Check::Counts, text));
         }
+    }
+    if streams && counted != instance.streams {
+        let text = format!("instance {at} counted {counted} streams of {}", instance.streams);
+        violations.push(Violation::of(Check::Counts, text));
     }
     if let Some((report, running)) = instance.report
         && running > 0

@@ -9,6 +9,10 @@ use crate::fault::{Spell, spells};
 use crate::script::{Act, Call, Step, millis, script};
 use crate::settings::Settings;
 use crate::stream::Manners;
+use crate::streams::StreamPlan;
+
+/// Tells the seed of the streams from that of the world.
+const STREAMS: u64 = 0x5374_7265_616d_7321;
 
 /// All that is decided before a world begins.
 #[derive(Clone, Debug)]
@@ -53,7 +57,9 @@ impl Plan {
             });
             scripts.collect::<Vec<_>>()
         });
-        let clients = clients.collect::<Vec<_>>();
+        let mut clients = clients.collect::<Vec<_>>();
+        // From a source of their own, so that the calls are what they would be without them.
+        add_streams(&mut SmallRng::seed_from_u64(seed ^ STREAMS), &mut clients);
         let faults = rng.random_range(0..=4);
         let spells = spells(rng, faults, time, servers, hosts);
         let scripts = clients.iter().flatten();
@@ -85,8 +91,36 @@ impl Plan {
         let steps = self.clients.iter().flatten().flatten();
         let calls = steps.filter_map(|step| match &step.act {
             Act::Call(call) => Some(call.clone()),
-            Act::Ping | Act::Close | Act::Forget => None,
+            Act::Stream(_) | Act::Ping | Act::Close | Act::Forget => None,
         });
         calls.collect()
+    }
+
+    /// All calls with items, by uid.
+    #[must_use]
+    pub fn streams(&self) -> Vec<StreamPlan> {
+        let steps = self.clients.iter().flatten().flatten();
+        let streams = steps.filter_map(|step| match &step.act {
+            Act::Stream(plan) => Some(plan.clone()),
+            _ => None,
+        });
+        let mut streams = streams.collect::<Vec<_>>();
+        streams.sort_by_key(|plan| plan.uid);
+        streams
+    }
+}
+
+/// Streams among the steps of every other world.
+fn add_streams(rng: &mut SmallRng, clients: &mut [Vec<Vec<Step>>]) {
+    if rng.random_bool(0.5) {
+        return;
+    }
+    let mut uid = 0;
+    for steps in clients.iter_mut().flatten() {
+        for _ in 0..rng.random_range(0..=4) {
+            let at = rng.random_range(0..=steps.len());
+            steps.insert(at, Step { after: Duration::ZERO, act: Act::Stream(StreamPlan::random(rng, uid)) });
+            uid += 1;
+        }
     }
 }

@@ -6,6 +6,8 @@ use rand::Rng;
 use rand::rngs::SmallRng;
 use rpc_core::Execution;
 
+use crate::streams::StreamPlan;
+
 /// The place of a call in its world's journal, and what its handler is told.
 pub type Uid = usize;
 
@@ -136,6 +138,8 @@ impl Call {
 pub enum Act {
     /// Makes a call, and goes on.
     Call(Call),
+    /// Makes a call with items, and goes on.
+    Stream(StreamPlan),
     /// Asks its server whether it is there.
     Ping,
     /// Closes its client; the next call is made through another one.

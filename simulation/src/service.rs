@@ -47,7 +47,7 @@ impl Answer {
 }
 
 /// Differs from call to call, so that one is not taken for another's.
-fn body(uid: Uid, len: usize) -> Bytes {
+pub(crate) fn body(uid: Uid, len: usize) -> Bytes {
     let mixed = (uid as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes();
     let mut body = mixed.repeat(len.div_ceil(mixed.len()));
     body.truncate(len);

@@ -5,11 +5,13 @@ use std::time::Duration;
 use rand::Rng;
 use rand::rngs::SmallRng;
 use rpc_client::Client;
+use rpc_core::limits::MIN_WINDOW;
 use rpc_server::Server;
 
 use crate::network::Dialler;
 use crate::script::millis;
 use crate::service::Work;
+use crate::streams::StreamWork;
 
 /// What is set of client and server in a world.
 #[derive(Clone, Debug)]
@@ -52,6 +54,8 @@ pub struct Settings {
     pub unused: Option<Duration>,
     /// Of each server: the most time for a handler.
     pub call_timeout: Option<Duration>,
+    /// Of each server, and of each client: bytes of items that a stream may carry.
+    pub windows: (u32, u32),
     /// Of each server: connections from one host.
     pub per_address: usize,
 }
@@ -80,6 +84,7 @@ impl Settings {
             age: rng.random_bool(0.25).then(|| millis(rng, 100..800)),
             unused: rng.random_bool(0.3).then(|| millis(rng, 50..400)),
             call_timeout: rng.random_bool(0.2).then(|| millis(rng, 20..300)),
+            windows: (MIN_WINDOW, MIN_WINDOW),
             per_address: if rng.random_bool(0.15) { rng.random_range(3..6) } else { 100 },
         }
     }
@@ -88,9 +93,11 @@ impl Settings {
     ///
     /// # Errors
     /// When the settings are none.
-    pub fn server(&self, work: &Work) -> Result<Server, rpc_server::BuildError> {
+    pub fn server(&self, work: &Work, streams: &StreamWork) -> Result<Server, rpc_server::BuildError> {
         let server = Server::builder()
             .register(work.service())
+            .register(streams.service())
+            .stream_window(self.windows.0)
             .concurrency_limit_per_connection(self.concurrency)
             .output_mark(self.output_mark)
             .max_memory(self.memory)
@@ -116,6 +123,7 @@ impl Settings {
     #[must_use]
     pub fn client(&self, dialler: Dialler) -> Client {
         Client::builder()
+            .stream_window(self.windows.1)
             .dial_timeout(self.dial_timeout)
             .answer_timeout(self.answer_timeout)
             .ping_interval(self.ping_interval)

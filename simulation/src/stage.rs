@@ -14,6 +14,7 @@ use crate::journal::Journal;
 use crate::network::Network;
 use crate::plan::Plan;
 use crate::service::Work;
+use crate::streams::StreamWork;
 
 /// More segments than are ever on their way: turmoil loses the end of a stream whose queue is full.
 /// What limits a sender is its [`Window`](crate::window::Window).
@@ -40,7 +41,7 @@ impl Stage {
     /// For that world; with a log of what happens, if that is wanted.
     #[must_use]
     pub fn new(plan: Plan, traced: bool) -> Self {
-        let journal = Journal::new(plan.calls().len(), traced);
+        let journal = Journal::new(plan.calls().len(), plan.streams().len(), traced);
         journal.note(|| format!("{plan:#?}"));
         Self {
             journal: Arc::new(journal),
@@ -95,7 +96,14 @@ impl Stage {
         let listener = network.listen().await?;
         let instance = fleet.next();
         let work = Work { journal: journal.clone(), fleet: fleet.clone(), instance };
-        let counts = plan.settings.server(&work)?;
+        let (journal_of_streams, fleet_of_streams) = (journal.clone(), fleet.clone());
+        let streams = StreamWork {
+            plans: Arc::new(plan.streams()),
+            journal: journal_of_streams,
+            fleet: fleet_of_streams,
+            instance,
+        };
+        let counts = plan.settings.server(&work, &streams)?;
         let drain = fleet.launch(server, counts.clone());
         let report = counts.serve(listener).with_graceful_shutdown(drain.cancelled_owned()).await?;
         journal.note(|| format!("instance {instance}: {report:?}"));

@@ -8,6 +8,7 @@ use std::str::FromStr;
 use rpc_core::Executed;
 
 use crate::journal::{Outcome, Record};
+use crate::streams::StreamRecord;
 
 const SEEDS: &str = "= seeds";
 const CALLS: &str = "= calls";
@@ -53,6 +54,22 @@ impl Tally {
                         Executed::Yes => YES,
                     };
                     self.count(executed, 1);
+                }
+            }
+        }
+    }
+
+    /// A call with items that is over.
+    pub fn stream(&mut self, record: &StreamRecord) {
+        self.count("stream", 1);
+        self.count("stream that ran", record.begun as usize);
+        self.count("item of a stream", record.taken.iter().sum());
+        for (outcome, _) in &record.ended {
+            match outcome {
+                Outcome::Answered { .. } => self.count("stream: complete", 1),
+                Outcome::GivenUp => self.count("stream: given up", 1),
+                Outcome::Failed { executed, kind, .. } => {
+                    self.count(format!("stream: {kind}, executed {executed:?}"), 1);
                 }
             }
         }

@@ -12,6 +12,7 @@ use crate::fault::{Fault, Spell, cut};
 use crate::oracle::{Check, Violation, judge_call, judge_instance};
 use crate::plan::Plan;
 use crate::stage::Stage;
+use crate::streams::judge as judge_stream;
 use crate::tally::Tally;
 
 /// A client that is closed has said its last words by then.
@@ -64,6 +65,7 @@ pub fn run(seed: u64, traced: bool, bug: Option<Bug>) -> Verdict {
         violations.push(Violation::of(Check::NoPanic, text));
     }
     stage.journal.records().iter().for_each(|record| tally.call(record));
+    stage.journal.streams().iter().for_each(|record| tally.stream(record));
     stage.plan.spells.iter().for_each(|spell| tally.count(spell.fault.name(), 1));
     tally.count("connection", stage.network.made());
     tally.count("connection that failed", stage.network.failed());
@@ -108,11 +110,12 @@ impl<'a> World<'a> {
     fn happen(&mut self, violations: &mut Vec<Violation>) {
         let Stage { journal, fleet, crowd, network, closing, .. } = self.stage;
         let (patience, silence) = (self.plan.settings.longest_wait(), self.plan.settings.longest_silence());
-        let calls = self.plan.calls();
+        let (calls, streams) = (self.plan.calls(), self.plan.streams());
         self.until(self.plan.healed + self.plan.tick, |_| false);
         network.heal();
-        let all_ended =
-            self.within(patience, |_| journal.open() == 0 && journal.made_so_far() == calls.len());
+        let all_ended = self.within(patience, |_| {
+            journal.open() == 0 && journal.made_so_far() == calls.len() + streams.len()
+        });
         if !all_ended {
             let text = format!("calls {:?} have not ended", self.open_calls());
             violations.push(Violation::of(Check::EndsInTime, text));
@@ -138,6 +141,9 @@ impl<'a> World<'a> {
         violations.extend(journal.violations());
         for (call, record) in calls.iter().zip(&journal.records()) {
             judge_call(call, record, self.plan.settings.reconnect, violations);
+        }
+        for (plan, record) in streams.iter().zip(&journal.streams()) {
+            judge_stream(plan, record, self.plan.settings.reconnect, violations);
         }
         for (at, instance) in fleet.instances().iter().enumerate() {
             judge_instance(at, instance, violations);

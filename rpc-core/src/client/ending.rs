@@ -65,7 +65,8 @@ impl Calls {
         #[cfg(planted)]
         let written = if bites(Bug::MaybeAsNo) { 0 } else { written };
         self.lose(|slot| Some(if slot.end > written { Executed::No } else { Executed::Maybe }), woken);
-        self.hub.close();
+        // The task that it would wake is the one that ends.
+        woken.extend(self.hub.close());
     }
 
     /// Ends every open call here, as [`Executed::Maybe`], and asks the server to give it up.

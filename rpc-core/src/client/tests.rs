@@ -2,6 +2,7 @@ mod abandoned;
 mod answers;
 mod expired;
 mod frames;
+mod given_up;
 mod going_away;
 mod interning;
 mod lost;

@@ -16,6 +16,8 @@ use crate::error::ProtocolError;
 use crate::frame::{Kind, flags};
 use crate::metadata::Metadata;
 use crate::output::Output;
+#[cfg(planted)]
+use crate::planted::{Bug, bites};
 use crate::status::Executed;
 use crate::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -143,7 +145,12 @@ impl Duplex {
             state.held += len;
         }
         let (limit, window) = (self.hub.own.max_frame, &mut state.window);
-        match state.inbox.push(&body, limit, |len| window.begin(cost(len))) {
+        let arrival = state.inbox.push(&body, limit, |len| window.begin(cost(len)));
+        #[cfg(planted)]
+        if arrival == Arrival::Items(true) && !state.inbox.is_in_item() && bites(Bug::RepeatedItem) {
+            state.inbox.push(&body, limit, |_| true);
+        }
+        match arrival {
             Arrival::Items(_) if no_memory => Ok(self.fail(guard, Fault::OutOfMemory)),
             Arrival::Items(true) => Ok(state.reader.take()),
             Arrival::Items(false) => Ok(None),
@@ -301,6 +308,8 @@ impl Duplex {
     /// The call is over here, and the server is to be told.
     pub(super) fn cancel(self: &Arc<Self>, mut state: MutexGuard<'_, State>) {
         state.over = true;
+        // What came before it stays.
+        state.inbox.discards = true;
         state.outbox.clear();
         if state.cancel == Step::No {
             state.cancel = Step::Owed;

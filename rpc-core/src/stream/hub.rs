@@ -50,7 +50,7 @@ struct Queue {
     /// Whoever writes for the connection, when it saw the queue empty.
     writer: Option<Waker>,
     idle: bool,
-    /// Nothing is sent any more.
+    /// The connection is over.
     closed: bool,
 }
 
@@ -84,12 +84,23 @@ impl Hub {
         let mut queue = self.queue();
         if queue.closed {
             drop(queue);
-            return;
+            return drop(duplex);
         }
         queue.ready.push_back(duplex);
         let writer = if std::mem::take(&mut queue.idle) { queue.writer.clone() } else { None };
         drop(queue);
         writer.into_iter().for_each(Waker::wake);
+    }
+
+    /// The connection is over: nothing is sent any more. Streams that stand in the queue would hold it,
+    /// and it them, for ever. Returns the writer's waker, to be dropped outside any lock.
+    pub fn close(&self) -> Option<Waker> {
+        let mut queue = self.queue();
+        queue.closed = true;
+        let (ready, writer) = (std::mem::take(&mut queue.ready), queue.writer.take());
+        drop(queue);
+        drop(ready);
+        writer
     }
 
     /// The streams that have something to send now, for [`fill`](Self::fill). Whatever stands before
@@ -114,20 +125,14 @@ impl Hub {
         }
         if !streams.is_empty() {
             let mut queue = self.queue();
+            if queue.closed {
+                drop(queue);
+                return drop(streams);
+            }
             // Those that have come meanwhile stand behind.
             streams.append(&mut queue.ready);
             queue.ready = streams;
         }
-    }
-
-    /// The connection is gone. What waits is forgotten: a stream that stands in the queue would hold the
-    /// hub that holds it, for ever.
-    pub fn close(&self) {
-        let mut queue = self.queue();
-        queue.closed = true;
-        let left = (std::mem::take(&mut queue.ready), queue.writer.take());
-        drop(queue);
-        drop(left);
     }
 
     /// Takes memory for what came, unless there is none.

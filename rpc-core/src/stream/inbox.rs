@@ -7,6 +7,8 @@ use bytes::Bytes;
 
 use super::parcel::ITEM_HEAD;
 use crate::body::{Body, LARGE_BODY};
+#[cfg(planted)]
+use crate::planted::{Bug, bites};
 
 /// In place of a length: the item is the next of the large ones.
 const LARGE: u32 = u32::MAX;
@@ -161,6 +163,8 @@ impl Inbox {
         if self.discards {
             return;
         }
+        #[cfg(planted)]
+        let part = if !self.partial.is_empty() && bites(Bug::LostPart) { &[] } else { part };
         self.partial.extend_from_slice(part);
         if self.missing == 0 && !self.partial.is_empty() {
             let item = mem::take(&mut self.partial).into();

@@ -3,6 +3,7 @@
 mod credit;
 mod ends;
 mod items;
+mod lives;
 mod memory;
 mod shapes;
 

@@ -53,7 +53,7 @@ impl Caller {
         let head = RequestHead { method: "A.B", time_left: None, metadata: &Metadata::EMPTY, stream: None };
         let waker = cx.map(|cx| cx.waker());
         match self.shared.submit(head, self.deadline, &self.body, None, waker, ticket) {
-            Ok(id) => self.state = State::Sent(id),
+            Ok((id, _)) => self.state = State::Sent(id),
             Err(Rejected::Queued(ticket)) => self.state = State::Queued(ticket),
             Err(Rejected::NoRoom) => {}
             Err(Rejected::Open(OpenError::GoingAway)) => {

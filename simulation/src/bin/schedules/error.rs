@@ -1,5 +1,6 @@
-//! The client's errors, as far as `shared` knows them.
+//! The errors of the client and the core, as far as the files of theirs know them.
 
+pub(crate) use rpc_core::error::ProtocolError;
 use rpc_core::message::GoAway;
 
 /// What became of a connection.

@@ -10,6 +10,7 @@ mod caller;
 #[allow(dead_code, unreachable_pub, reason = "the file is the core's, and not all of it is used here")]
 #[path = "../../../../rpc-core/src/cancel.rs"]
 mod cancel;
+mod core;
 mod error;
 mod executor;
 mod scenarios;
@@ -17,14 +18,28 @@ mod server;
 #[allow(dead_code, reason = "the file is the client's, and not all of it is used here")]
 #[path = "../../../../rpc-client/src/shared/mod.rs"]
 mod shared;
+#[allow(
+    dead_code,
+    unreachable_pub,
+    unused_imports,
+    reason = "the files are the core's, and not all of it is used here"
+)]
+#[path = "../../../../rpc-core/src/stream/mod.rs"]
+mod stream;
 mod sync;
 mod task;
+mod wire;
+
+// Where the core's files look for the rest of it.
+pub(crate) use crate::core::{body, call_id, frame, limits, message, metadata, output, planted, status};
 
 use std::panic::catch_unwind;
 use std::process::ExitCode;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Instant;
 
 use lexopt::prelude::*;
+use planted::LEAKS_CREDIT;
 use rpc_core::planted::{Bug, plant};
 use scenarios::SCENARIOS;
 use shuttle::scheduler::{PctScheduler, RandomScheduler};
@@ -35,7 +50,7 @@ cargo run --release --bin schedules -- [OPTIONS]
 
   --schedules N  so many, over all scenarios [default: 20000]
   --only NAME    this scenario alone
-  --planted      loses a wake-up on purpose; fails if that is not found
+  --planted      loses a wake-up, and credit, on purpose; fails if either is not found
 ";
 
 /// Switches of priority in a schedule of the one kind; the other takes any step at any time.
@@ -114,8 +129,16 @@ fn run(name: &str, scenario: fn(), schedules: usize) -> usize {
 
 fn find_planted(schedules: usize) -> ExitCode {
     plant(Some(Bug::LostWakeUp));
-    let found = catch_unwind(|| run("answers, with a lost wake-up", scenarios::answers, schedules)).is_err();
+    let lost = is_found(Bug::LostWakeUp, scenarios::answers, schedules);
     plant(None);
-    println!("LostWakeUp: {}", if found { "found" } else { "NOT FOUND" });
-    if found { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    LEAKS_CREDIT.store(true, Relaxed);
+    let leaked = is_found(Bug::CreditLeak, wire::echoing, schedules);
+    LEAKS_CREDIT.store(false, Relaxed);
+    if lost && leaked { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn is_found(bug: Bug, scenario: fn(), schedules: usize) -> bool {
+    let found = catch_unwind(|| run("with a planted bug", scenario, schedules)).is_err();
+    println!("{bug:?}: {}", if found { "found" } else { "NOT FOUND" });
+    found
 }

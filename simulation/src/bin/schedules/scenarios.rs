@@ -16,8 +16,9 @@ use crate::cancel::{CancelReason, Signal};
 use crate::executor::{block_on, join, spawn};
 use crate::shared::Shared;
 use crate::task::{Habit, Task};
+use crate::wire;
 
-pub(crate) const SCENARIOS: [(&str, fn()); 10] = [
+pub(crate) const SCENARIOS: [(&str, fn()); 12] = [
     ("answers", answers),
     ("callers who give up", giving_up),
     ("started calls", started),
@@ -28,6 +29,8 @@ pub(crate) const SCENARIOS: [(&str, fn()); 10] = [
     ("a client that is closed", closing),
     ("pings", pinging),
     ("a call's signal", signalling),
+    ("a stream", wire::echoing),
+    ("a stream that is given up", wire::giving_up),
 ];
 
 /// A connection with room for so many calls.
@@ -38,7 +41,7 @@ struct Stage {
 
 fn stage(room: u32, habit: Habit) -> Stage {
     let limits = Limits { max_calls: room, ..Limits::default() };
-    let shared = Arc::new(Shared::new(limits));
+    let shared = Arc::new(Shared::new(limits, Limits::default()));
     let task = Task::new(&shared, limits, habit);
     Stage { shared, task }
 }

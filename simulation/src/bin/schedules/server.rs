@@ -35,6 +35,7 @@ impl Server {
                     Admission::Refused(status) => panic!("a client that counts was refused: {status:?}"),
                     Admission::Ignored => {}
                 },
+                Event::Stream(_) => panic!("nobody opened a stream"),
                 Event::Nothing | Event::Cancel(_) | Event::Pong(_) | Event::GoAway(_) => {}
             }
         }

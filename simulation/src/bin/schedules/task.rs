@@ -90,7 +90,7 @@ impl Task {
     }
 
     fn write(&mut self) {
-        self.shared.take_output(&mut self.writing);
+        self.shared.take_output(&mut self.writing, 0);
         let bytes = std::mem::take(&mut self.writing).to_vec();
         self.server.receive(&bytes);
     }
@@ -114,7 +114,7 @@ impl Future for Task {
         let lost = std::task::ready!(this.turn(cx.waker()));
         if let Lost::Closed = lost {
             this.shared.cancel_all();
-            this.shared.take_output(&mut this.writing);
+            this.shared.take_output(&mut this.writing, 0);
         }
         this.shared.end(lost, this.writing.len());
         Poll::Ready(())
