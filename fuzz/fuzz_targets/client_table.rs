@@ -16,10 +16,11 @@ use libfuzzer_sys::fuzz_target;
 use rpc_core::client::{Calls, Event, OpenError, Outcome, RequestHead};
 use rpc_core::frame::{Frame, Kind, flags};
 use rpc_core::input;
+use rpc_core::limits::MIN_MAX_FRAME;
 use rpc_core::output::Output;
-use rpc_core::{Body, CallId, Executed, Limits, Metadata};
 use rpc_core::stream::Shape;
-use rpc_fuzz::{Verdict, WildFrame};
+use rpc_core::{Body, CallId, Executed, Limits, Metadata};
+use rpc_fuzz::{MAX_FRAME, Verdict, WildFrame, Wire, window};
 use streams::{OnStream, Streamed};
 
 /// A frame without a body.
@@ -138,7 +139,7 @@ struct Table {
 
 fuzz_target!(|input: Input| {
     let Input { max_calls, written, windows, steps } = input;
-    let mut table = Table::new(u32::from(max_calls % 6) + 1, windows.map(|byte| u32::from(byte) * 20 + 1));
+    let mut table = Table::new(u32::from(max_calls % 6) + 1, windows.map(window));
     for step in steps {
         let fine = match step {
             Either::Step(step) => table.step(step),
@@ -156,9 +157,13 @@ fuzz_target!(|input: Input| {
 
 impl Table {
     fn new(limit: u32, windows: [u32; 2]) -> Self {
-        let own = Limits { window: windows[0], max_frame: 10_000, ..Limits::default() };
-        let peer =
-            Limits { max_calls: limit, window: windows[1], max_streams: MAX_STREAMS, ..Limits::default() };
+        let own = Limits { window: windows[0], max_frame: MAX_FRAME, ..Limits::default() };
+        let peer = Limits {
+            max_calls: limit,
+            window: windows[1],
+            max_streams: MAX_STREAMS,
+            max_frame: MIN_MAX_FRAME,
+        };
         Self {
             calls: Calls::new(peer, own),
             own,
@@ -359,8 +364,13 @@ impl Table {
         let mut woken = Vec::new();
         let call = self.model.get_mut(&id).filter(|call| call.ending.is_none());
         let of_stream = call.as_ref().is_some_and(|call| call.stream.is_some());
+        let mut wakes = false;
         let verdict = match call.and_then(|call| call.stream.as_mut()) {
-            Some(stream) => stream.receive(&frame),
+            Some(stream) => {
+                let verdict = stream.receive(&frame);
+                wakes = stream.is_to_wake();
+                verdict
+            }
             None if matches!(kind, Kind::Data | Kind::End | Kind::Credit) => Some(Verdict::Breach),
             None => None,
         };
@@ -369,7 +379,10 @@ impl Table {
             verdict.check(&result);
         }
         let event = match result {
-            Ok(event) => event,
+            Ok(event) => {
+                assert!(!wakes || !woken.is_empty(), "items came and nobody was told");
+                event
+            }
             Err(_) => {
                 assert!(of_stream || woken.is_empty(), "a breach ends no call");
                 return false;
@@ -451,8 +464,10 @@ impl Table {
             self.fill(room.into());
         } else if let Some(id) = ids.get(usize::from(which) % ids.len().max(1)) {
             let stream = self.model.get_mut(id).and_then(|call| call.stream.as_mut()).expect("it is open");
-            if let Some((kind, flags, body)) = stream.step(step) {
-                let fine = self.receive(Frame { kind, flags, id: *id, body: Body::Borrowed(&body) });
+            if let Some((kind, flags, body, owned)) = stream.step(step) {
+                let body =
+                    if owned { Body::Owned(Bytes::copy_from_slice(&body)) } else { Body::Borrowed(&body) };
+                let fine = self.receive(Frame { kind, flags, id: *id, body });
                 self.check();
                 return fine;
             }
@@ -525,7 +540,7 @@ impl Table {
     fn check_wire(&mut self) {
         self.write(usize::MAX);
         let (mut input, mut at, mut last) = (input::Input::new(u32::MAX), 0, CallId::NONE);
-        let (mut cancelled, mut finished) = (Vec::new(), Vec::new());
+        let (mut cancelled, mut streams) = (Vec::new(), Wire::default());
         while let Some(frame) = input.next(&self.wire, &mut at).expect("the client writes frames") {
             match frame.kind {
                 Kind::Request => {
@@ -536,18 +551,20 @@ impl Table {
                     assert!(frame.id <= last && !cancelled.contains(&frame.id));
                     cancelled.push(frame.id);
                 }
-                Kind::Data | Kind::End => {
-                    assert!(frame.id <= last && !cancelled.contains(&frame.id) && !finished.contains(&frame.id));
-                    if frame.kind == Kind::End {
-                        finished.push(frame.id);
-                    }
+                Kind::Data | Kind::End | Kind::Credit => {
+                    assert!(frame.id <= last && !cancelled.contains(&frame.id));
+                    streams.take(&frame, self.peer.max_frame);
                 }
-                Kind::Credit => assert!(frame.id <= last && !cancelled.contains(&frame.id)),
                 kind => assert_eq!(kind, Kind::Pong),
             }
         }
         assert!(input.is_empty());
         assert_eq!(last, self.last);
+        for (id, call) in &self.model {
+            if let Some(stream) = &call.stream {
+                stream.check_wire(*id, &streams);
+            }
+        }
     }
 
     fn pick(&self, which: u8, fits: impl Fn(&Call) -> bool) -> Option<CallId> {

@@ -20,8 +20,8 @@ use rpc_core::lane::put_status;
 use rpc_core::message::{GoAway, GoAwayReason, Method};
 use rpc_core::output::Output;
 use rpc_core::server::{self, Admission, Event};
-use rpc_core::{CallId, Executed, Limits, Metadata, Status};
 use rpc_core::stream::Shape;
+use rpc_core::{CallId, Executed, Limits, Metadata, Status};
 use rpc_fuzz::Slicing;
 use streams::Streams;
 
@@ -283,7 +283,9 @@ impl Joined {
                     return match request.admission {
                         Admission::Admitted => {
                             assert!(self.admitted.insert(request.id), "admitted twice");
-                            let duplex = self.server.open_stream(request.id, &self.streams.server_hub);
+                            let inline = request.id.counter().is_multiple_of(2);
+                            let duplex =
+                                self.server.open_stream(request.id, &self.streams.server_hub, inline);
                             self.streams.begin(request.id, method.into(), duplex);
                         }
                         Admission::Ignored => assert!(self.server.is_going_away()),

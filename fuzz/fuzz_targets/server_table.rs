@@ -3,21 +3,33 @@
 
 #![no_main]
 
+#[path = "server_table/streams.rs"]
+mod streams;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use arbitrary::{Arbitrary, Unstructured};
+use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
 use rpc_core::frame::{Frame, Kind, flags};
 use rpc_core::input;
 use rpc_core::message::{GoAway, GoAwayReason, MAX_METHODS, Method};
 use rpc_core::output::Output;
-use rpc_core::server::{Admission, Calls, Event};
+use rpc_core::server::{Admission, Calls, Event, Request};
+use rpc_core::stream::{Hub, ITEM_COST, Memory, Side};
 use rpc_core::{Body, CallId, Executed, Limits, ProtocolError};
-use rpc_core::stream::{Batch, Duplex, FRAME_COST, Hub, Next, Side};
-use rpc_fuzz::{Flow, Verdict, WildFrame};
+use rpc_fuzz::{MAX_FRAME, Verdict, WildFrame, Wire, window};
+use streams::{Feeder, OnStream, Streamed};
+
+/// Frames that nothing pays for and that are borne at once, and how long it takes until one more is.
+const BURST: u32 = 1000;
+const REFILL: u32 = 30;
+
+/// What all streams may hold.
+const MEMORY: usize = 200_000;
 
 #[derive(Arbitrary, Debug)]
 enum Step {
@@ -38,21 +50,16 @@ enum Step {
     End,
     GoAway,
     AnswerPing,
+    /// Frames for a call that is over, or for one that never was a stream.
+    Late {
+        back: u8,
+        end: bool,
+        len: u16,
+        times: u8,
+    },
     Wait {
         millis: u16,
     },
-}
-
-/// What happens to a stream that is open.
-#[derive(Arbitrary, Debug)]
-enum OnStream {
-    Data { len: u16, more: bool, compressed: bool },
-    End,
-    Credit(u32),
-    Read { consume: bool },
-    StopReading,
-    Send { len: u16 },
-    Fill { room: u16 },
 }
 
 #[derive(Debug)]
@@ -80,20 +87,17 @@ struct Table {
     going_away: Option<CallId>,
     limits: Limits,
     hub: Arc<Hub>,
+    feeder: Feeder,
+    used: Arc<AtomicUsize>,
     streams: BTreeMap<CallId, Streamed>,
+    over: Vec<(CallId, Streamed)>,
+    /// Data and End for streams that are over or refused: what they paid for.
+    paid: u64,
+    /// Frames that may have drawn on the budget, and those that certainly have.
+    drawn: [u32; 2],
+    waited: u32,
     out: Output,
     now: Instant,
-}
-
-/// A stream that is open, and what is known of it.
-struct Streamed {
-    duplex: Arc<Duplex>,
-    flow: Flow,
-    /// Handed to it, and where the table has read on.
-    batch: Batch,
-    unconsumed: u64,
-    /// The handler takes no items.
-    deaf: bool,
 }
 
 /// What the server does: the most calls in flight, from 128 on with streams; their window; and what happens.
@@ -108,7 +112,7 @@ impl<'a> Arbitrary<'a> for Input {
     fn arbitrary(u: &mut Unstructured<'a>) -> arbitrary::Result<Self> {
         let max_calls = u.arbitrary()?;
         let streams = max_calls >= 128;
-        let window = if streams { u.arbitrary()? } else { 255 };
+        let window = if streams { u.arbitrary()? } else { 223 };
         let mut steps = Vec::new();
         while !u.is_empty() {
             let which = if streams { u.arbitrary::<u8>()? } else { 0 };
@@ -122,8 +126,8 @@ impl<'a> Arbitrary<'a> for Input {
 }
 
 fuzz_target!(|input: Input| {
-    let Input { max_calls, window, steps } = input;
-    let mut table = Table::new(u32::from(max_calls % 6) + 1, u32::from(window) * 20 + 1);
+    let Input { max_calls, window: window_of, steps } = input;
+    let mut table = Table::new(u32::from(max_calls % 6) + 1, window(window_of));
     let step = |step| match step {
         Either::Step(step) => table.step(step),
         Either::Stream(which, step) => table.on_stream(which, step),
@@ -138,16 +142,27 @@ fuzz_target!(|input: Input| {
     table.check();
     assert_eq!(table.admitted, table.ended);
     table.check_wire();
+    let used = table.used.clone();
+    drop(table);
+    assert_eq!(used.load(Ordering::Relaxed), 0, "streams that are over hold memory");
 });
 
 impl Table {
     fn new(limit: u32, window: u32) -> Self {
-        let limits = Limits { max_calls: limit, max_frame: 10_000, window, max_streams: 3 };
+        let limits = Limits { max_calls: limit, max_frame: MAX_FRAME, window, max_streams: 3 };
+        let used = Arc::new(AtomicUsize::new(0));
+        let memory = Memory { used: used.clone(), max: MEMORY };
         Self {
             calls: Calls::new(limits),
             limits,
-            hub: Hub::new(Side::Server, limits, limits, None),
+            hub: Hub::new(Side::Server, limits, limits, Some(memory)),
+            feeder: Feeder::new(),
+            used,
             streams: BTreeMap::new(),
+            over: Vec::new(),
+            paid: 0,
+            drawn: [0; 2],
+            waited: 0,
             limit,
             last: CallId::NONE,
             methods: 0,
@@ -183,7 +198,18 @@ impl Table {
                 self.calls.answer_ping(&mut self.out);
                 assert_eq!(self.out.len(), before, "one Pong for all Pings");
             }
-            Step::Wait { millis } => self.now += Duration::from_millis(millis.into()),
+            Step::Late { back, end, len, times } => {
+                let (kind, body) = if end { (Kind::End, vec![]) } else { (Kind::Data, vec![0; len.into()]) };
+                let counter = self.last.counter().saturating_sub(back.into());
+                for _ in 0..times {
+                    let id = CallId::client(counter, self.last.slot());
+                    self.receive(Frame { kind, flags: 0, id, body: Body::Borrowed(&body) })?;
+                }
+            }
+            Step::Wait { millis } => {
+                self.now += Duration::from_millis(millis.into());
+                self.waited += u32::from(millis);
+            }
         }
         self.check();
         Ok(())
@@ -240,15 +266,24 @@ impl Table {
     fn receive(&mut self, frame: Frame<'_>) -> Result<(), ProtocolError> {
         let Frame { kind, id, .. } = frame;
         let full = self.calls.in_flight() == self.limit;
-        let verdict = match (kind, self.streams.get_mut(&id)) {
-            (Kind::Data | Kind::End | Kind::Credit, Some(stream)) => Some(stream.flow.receive(&frame)),
-            // Of a stream that is over, or was refused: there may be too many.
-            (Kind::Data | Kind::End | Kind::Credit, None) => {
-                let opened = CallId::NONE < id && id <= self.last;
-                Some(if opened { Verdict::Unpaid } else { Verdict::Breach })
+        let memory = MEMORY - self.used.load(Ordering::Relaxed);
+        let opened = CallId::NONE < id && id <= self.last;
+        let mut wakes = false;
+        let mut verdict = match (kind, self.streams.get_mut(&id)) {
+            (Kind::Data | Kind::End | Kind::Credit, Some(stream)) => {
+                let verdict = stream.flow.receive(&frame, memory);
+                wakes = stream.is_to_wake();
+                Some(verdict)
             }
+            (Kind::Data | Kind::End | Kind::Credit, None) if !opened => Some(Verdict::Breach),
+            (Kind::Data | Kind::End, None) => Some(self.late(frame.body.as_slice().len())),
+            (Kind::Credit, None) => Some(Verdict::Unpaid),
             _ => None,
         };
+        self.drawn[0] += u32::from(!matches!(verdict, Some(Verdict::Fine)) && kind != Kind::Request);
+        if verdict == Some(Verdict::Unpaid) && self.drawn[0] <= BURST {
+            verdict = Some(Verdict::Fine);
+        }
         let result = self.calls.receive(frame, self.now);
         if let Some(verdict) = verdict {
             verdict.check(&result);
@@ -269,6 +304,7 @@ impl Table {
                 assert!(request.id == id && id.is_client());
                 assert!(id > self.last && id.counter() > self.last.counter(), "ids grow");
                 self.last = id;
+                self.forgo(&request);
                 match request.method {
                     Method::New { index, .. } => {
                         assert_eq!(index, self.methods + 1);
@@ -300,7 +336,10 @@ impl Table {
             (Kind::Cancel, Event::Cancel(cancelled)) => {
                 assert!(cancelled == id && CallId::NONE < id && id <= self.last);
             }
-            (Kind::Data | Kind::End | Kind::Credit, Event::Nothing | Event::Stream(_)) => {}
+            (Kind::Data | Kind::End | Kind::Credit, Event::Stream(_)) => {}
+            (Kind::Data | Kind::End | Kind::Credit, Event::Nothing) => {
+                assert!(!wakes, "items came and nobody was told");
+            }
             (Kind::Pong, Event::Pong(token)) => assert_eq!(token, id.to_wire()),
             (Kind::Ping, Event::Nothing) | (Kind::GoAway, Event::GoAway(_)) => {}
             (kind, event) => panic!("{kind:?} was taken as {event:?}"),
@@ -318,65 +357,55 @@ impl Table {
         };
         self.calls.end(id.unwrap_or(CallId::NONE));
         self.ended += 1;
-        let Some(mut stream) = id.and_then(|id| self.streams.remove(&id)) else { return };
+        let Some((id, mut stream)) = id.and_then(|id| self.streams.remove_entry(&id)) else { return };
+        let late =
+            if stream.flow.closed { 0 } else { stream.flow.left.max(0) as u64 + 2 * u64::from(MAX_FRAME) };
+        self.paid += late + u64::from(ITEM_COST);
         // What came stays for whoever holds on to it; nothing more goes out.
         assert!(stream.read(true), "there is an end");
-        assert!(matches!(stream.poll_ready(), Poll::Ready(Err(_))));
+        stream.end();
+        self.over.push((id, stream));
+    }
+
+    /// A Data or an End for a call that is over.
+    fn late(&mut self, len: usize) -> Verdict {
+        let cost = len as u64 + u64::from(ITEM_COST);
+        if cost <= self.paid {
+            self.paid -= cost;
+            return Verdict::Fine;
+        }
+        self.drawn[1] += 1;
+        if self.drawn[1] > BURST + self.waited / REFILL { Verdict::Excess } else { Verdict::Unpaid }
+    }
+
+    /// A stream that is not admitted pays for what its client sends before it knows.
+    fn forgo(&mut self, request: &Request<'_>) {
+        if request.stream && request.admission != Admission::Admitted {
+            let window = u64::from(self.limits.window);
+            self.paid += window + window / 8 + 2 * u64::from(MAX_FRAME) + u64::from(ITEM_COST);
+        }
     }
 
     fn open_stream(&mut self, id: CallId) {
-        let duplex = self.calls.open_stream(id, &self.hub);
-        let Limits { window, max_frame, max_streams, .. } = self.limits;
-        let flow = Flow::new(window, window, max_frame);
-        let stream = Streamed { duplex, flow, batch: Batch::default(), unconsumed: 0, deaf: false };
+        let duplex = self.calls.open_stream(id, &self.hub, id.counter() % 2 == 0);
+        let stream = Streamed::new(id, duplex, self.limits, &mut self.feeder);
         assert!(self.streams.insert(id, stream).is_none());
+        let max_streams = self.limits.max_streams;
         assert!(self.streams.len() as u32 <= max_streams);
     }
 
     fn on_stream(&mut self, which: u8, step: OnStream) -> Result<(), ProtocolError> {
         let at = usize::from(which) % self.streams.len().max(1);
         let Some((id, stream)) = self.streams.iter_mut().nth(at) else { return Ok(()) };
-        let id = *id;
-        let (kind, mut flags, body) = match step {
-            OnStream::Data { len, more, compressed } => {
-                let body = vec![len as u8; usize::from(len) % 12_000];
-                let compressed = if compressed && len % 8 == 0 { flags::COMPRESSED } else { 0 };
-                (Kind::Data, if more { flags::MORE } else { 0 } | compressed, body)
-            }
-            OnStream::End => (Kind::End, 0, Vec::new()),
-            OnStream::Credit(increment) => (Kind::Credit, 0, increment.to_be_bytes().to_vec()),
-            OnStream::Read { consume } => {
-                stream.read(false);
-                if consume {
-                    stream.consume();
-                }
-                return Ok(());
-            }
-            OnStream::StopReading => {
-                stream.deaf = true;
-                stream.flow.discards = true;
-                stream.flow.items.clear();
-                stream.batch = Batch::default();
-                stream.duplex.stop_reading();
-                return Ok(());
-            }
-            OnStream::Send { len } => {
-                if let Poll::Ready(ready) = stream.poll_ready() {
-                    assert!(ready.is_ok() && stream.flow.credit > 0, "sent without credit");
-                    stream.duplex.send(&mut vec![1; len.into()], None).expect("it was ready");
-                    stream.flow.credit -= i64::from(len) + i64::from(FRAME_COST);
-                }
-                return Ok(());
-            }
-            OnStream::Fill { room } => {
-                self.fill(room.into());
-                return Ok(());
-            }
-        };
-        if kind == Kind::End {
-            flags = 0;
+        if let OnStream::Fill { room } = step {
+            self.fill(room.into());
+            return Ok(());
         }
-        self.receive(Frame { kind, flags, id, body: Body::Borrowed(&body) })?;
+        if let Some((kind, flags, body, owned)) = stream.step(step) {
+            let body = if owned { Body::Owned(Bytes::copy_from_slice(&body)) } else { Body::Borrowed(&body) };
+            let id = *id;
+            self.receive(Frame { kind, flags, id, body })?;
+        }
         self.check();
         Ok(())
     }
@@ -401,56 +430,27 @@ impl Table {
     /// What the table wrote is frames, and a GoAway never names a higher id than the one before.
     fn check_wire(&self) {
         let (wire, mut at, mut lowest) = (self.out.to_vec(), 0, None);
-        let mut input = input::Input::new(u32::MAX);
+        let (mut input, mut streams, mut heads) = (input::Input::new(u32::MAX), Wire::default(), Vec::new());
         while let Some(frame) = input.next(&wire, &mut at).expect("the server writes frames") {
             match frame.kind {
                 Kind::GoAway => {
                     assert!(lowest.is_none_or(|lowest| frame.id <= lowest));
                     lowest = Some(frame.id);
                 }
-                Kind::Data | Kind::Credit => assert!(frame.id <= self.last),
+                Kind::Response => {
+                    assert!(frame.flags == flags::MORE && !heads.contains(&frame.id));
+                    heads.push(frame.id);
+                }
+                Kind::Data | Kind::Credit => {
+                    assert!(frame.kind == Kind::Credit || heads.contains(&frame.id), "there is no head");
+                    streams.take(&frame, self.limits.max_frame);
+                }
                 kind => assert_eq!(kind, Kind::Pong),
             }
         }
         assert!(input.is_empty());
-    }
-}
-
-impl Streamed {
-    fn poll_ready(&self) -> Poll<Result<(), rpc_core::stream::Closed>> {
-        self.duplex.poll_ready(&mut Context::from_waker(Waker::noop()))
-    }
-
-    /// Takes what came: that, in its order. Whether the end of it was there.
-    fn read(&mut self, over: bool) -> bool {
-        loop {
-            while let Some((cost, item)) = self.batch.pop() {
-                let (expected, price) = self.flow.items.pop_front().expect("it came");
-                assert_eq!((item.as_slice(), cost), (&expected[..], price));
-                self.unconsumed += cost;
-            }
-            let mut cx = Context::from_waker(Waker::noop());
-            match self.duplex.poll_items(&mut cx, &mut self.batch) {
-                Poll::Ready(Next::Items) => {}
-                Poll::Ready(Next::End(_)) => {
-                    assert!(self.deaf || self.flow.items.is_empty(), "items are missing");
-                    assert!(over || self.flow.closed || self.flow.discards, "it goes on");
-                    return true;
-                }
-                Poll::Pending => {
-                    assert!(!over && !self.flow.closed, "it has ended");
-                    assert!(self.flow.items.is_empty(), "items are missing");
-                    return false;
-                }
-            }
-        }
-    }
-
-    fn consume(&mut self) {
-        let cost = std::mem::take(&mut self.unconsumed);
-        self.duplex.consume(cost);
-        if !self.deaf {
-            self.flow.consume(cost);
+        for (id, stream) in &self.over {
+            stream.check_wire(*id, &streams);
         }
     }
 }

@@ -4,27 +4,43 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use arbitrary::Arbitrary;
+use bytes::Bytes;
 use rpc_core::Limits;
 use rpc_core::frame::{Frame, Kind, flags};
-use rpc_core::stream::{Batch, Duplex, FRAME_COST, Next, Shape};
-use rpc_fuzz::{Flow, Verdict};
+use rpc_core::stream::{Batch, Duplex, Next, Shape};
+use rpc_core::{CallId, Format, SendError};
+use rpc_fuzz::{Flow, Pen, Sent, Verdict, WildData, Wire, sender};
 
 /// What happens to a stream that is open.
 #[derive(Arbitrary, Debug)]
 pub(crate) enum OnStream {
-    Open { shape: u8, deadline: Option<u8> },
-    Fill { room: u16 },
+    Open {
+        shape: u8,
+        deadline: Option<u8>,
+    },
+    Fill {
+        room: u16,
+    },
     /// The server begins to answer with items.
     Head,
-    Data { len: u16, more: bool, compressed: bool },
+    Data {
+        data: WildData,
+        owned: bool,
+    },
     End,
     Credit(u32),
     /// The server answers with one value.
-    Reply { len: u8 },
-    Read { consume: bool },
+    Reply {
+        len: u8,
+    },
+    Read {
+        consume: bool,
+    },
     StopReading,
     GiveUp,
-    Send { len: u16 },
+    Send {
+        len: u16,
+    },
     Finish,
 }
 
@@ -38,7 +54,14 @@ pub(crate) struct Streamed {
     shape: Shape,
     flow: Flow,
     batch: Batch,
-    unconsumed: u64,
+    /// Items that were read and not told of, and their bytes.
+    unconsumed: (u64, u64),
+    /// What the server has to send.
+    pen: Pen,
+    sender: Sent,
+    sent: Vec<Vec<u8>>,
+    /// Nothing was there when it read last, and it left a waker.
+    waits: bool,
     /// The server has begun to answer with items.
     opened: bool,
     /// No more is sent.
@@ -51,12 +74,17 @@ pub(crate) struct Streamed {
 
 impl Streamed {
     pub(crate) fn new(duplex: Arc<Duplex>, shape: Shape, own: Limits, peer: Limits) -> Self {
+        let sender = sender(duplex.clone());
         Self {
             duplex,
             shape,
             flow: Flow::new(own.window, peer.window, own.max_frame),
             batch: Batch::default(),
-            unconsumed: 0,
+            unconsumed: (0, 0),
+            pen: Pen::default(),
+            sender,
+            sent: Vec::new(),
+            waits: false,
             opened: false,
             finished: !shape.sends(),
             over: false,
@@ -65,13 +93,12 @@ impl Streamed {
     }
 
     /// Does something here, or says what the server does.
-    pub(crate) fn step(&mut self, step: OnStream) -> Option<(Kind, u8, Vec<u8>)> {
-        Some(match step {
+    pub(crate) fn step(&mut self, step: OnStream) -> Option<(Kind, u8, Vec<u8>, bool)> {
+        let (kind, flags, body) = match step {
             OnStream::Head => (Kind::Response, flags::MORE, Vec::new()),
-            OnStream::Data { len, more, compressed } => {
-                let compressed = if compressed && len % 8 == 0 { flags::COMPRESSED } else { 0 };
-                let flags = if more { flags::MORE } else { 0 } | compressed;
-                (Kind::Data, flags, vec![len as u8; usize::from(len) % 12_000])
+            OnStream::Data { data, owned } => {
+                let (flags, body) = self.pen.frame(&data, &self.flow)?;
+                return Some((Kind::Data, flags, body, owned));
             }
             OnStream::End => (Kind::End, 0, b"\0\0\0\0\0\0".to_vec()),
             OnStream::Credit(increment) => (Kind::Credit, 0, increment.to_be_bytes().to_vec()),
@@ -80,7 +107,8 @@ impl Streamed {
                 self.here(&step);
                 return None;
             }
-        })
+        };
+        Some((kind, flags, body, false))
     }
 
     fn here(&mut self, step: &OnStream) {
@@ -88,11 +116,9 @@ impl Streamed {
             OnStream::Read { consume } => {
                 self.read();
                 if consume {
-                    let cost = std::mem::take(&mut self.unconsumed);
-                    self.duplex.consume(cost);
-                    if !self.deaf {
-                        self.flow.consume(cost);
-                    }
+                    let (items, bytes) = std::mem::take(&mut self.unconsumed);
+                    self.duplex.consume(items, bytes);
+                    self.flow.consume(items, bytes);
                 }
             }
             OnStream::StopReading => {
@@ -106,21 +132,43 @@ impl Streamed {
                 self.duplex.give_up();
                 self.give_up();
             }
-            OnStream::Send { len } => match self.duplex.poll_ready(&mut Context::from_waker(Waker::noop())) {
-                Poll::Pending => assert!(!self.over && !self.finished),
-                Poll::Ready(Err(_)) => assert!(self.over || self.finished),
-                Poll::Ready(Ok(())) => {
-                    assert!(!self.over && !self.finished && self.flow.credit > 0, "sent without credit");
-                    self.duplex.send(&mut vec![1; len.into()], None).expect("it was ready");
-                    self.flow.credit -= i64::from(len) + i64::from(FRAME_COST);
-                }
-            },
+            OnStream::Send { len } => self.send(len.into()),
             OnStream::Finish => {
                 self.finished = true;
-                self.duplex.finish();
+                self.sender.finish();
             }
             _ => {}
         }
+    }
+
+    fn send(&mut self, len: usize) {
+        let (item, mut encoded) = (Bytes::from(vec![self.sent.len() as u8; len]), Vec::new());
+        Format::Bincode.encode(&item, &mut encoded).expect("bytes");
+        match self.sender.send(item) {
+            None => assert!(self.finished),
+            Some(Poll::Pending) => assert!(!self.over && !self.finished),
+            Some(Poll::Ready(Err(SendError::TooLarge { len, limit }))) => {
+                assert!(len == encoded.len() && len > limit as usize);
+            }
+            Some(Poll::Ready(Err(_))) => assert!(self.over || self.finished),
+            Some(Poll::Ready(Ok(()))) => {
+                assert!(!self.over && !self.finished);
+                self.flow.spend(encoded.len());
+                self.sent.push(encoded);
+            }
+        }
+    }
+
+    /// Its frames are right.
+    pub(crate) fn check_wire(&self, id: CallId, wire: &Wire) {
+        wire.check(id, &self.sent, self.flow.given);
+    }
+
+    /// Whoever reads has to be told of what came.
+    pub(crate) fn is_to_wake(&mut self) -> bool {
+        let wakes = self.waits && !self.flow.items.is_empty();
+        self.waits &= !wakes;
+        wakes
     }
 
     fn give_up(&mut self) {
@@ -152,7 +200,7 @@ impl Streamed {
             Kind::Response => (!has_metadata).then_some(Verdict::Fine),
             Kind::Data if !self.opened => Some(Verdict::Breach),
             Kind::Data => {
-                let verdict = self.flow.receive(frame);
+                let verdict = self.flow.receive(frame, usize::MAX);
                 if self.flow.discards {
                     self.over = true;
                 }
@@ -160,7 +208,7 @@ impl Streamed {
             }
             Kind::End if has_metadata => None,
             Kind::End if !self.opened => Some(Verdict::Breach),
-            Kind::End | Kind::Credit => Some(self.flow.receive(frame)),
+            Kind::End | Kind::Credit => Some(self.flow.receive(frame, usize::MAX)),
             Kind::Request | Kind::Cancel => Some(Verdict::Breach),
             _ => None,
         }
@@ -171,7 +219,7 @@ impl Streamed {
         self.over = true;
         if kind == Kind::Response && !self.shape.answers() && !self.flow.discards {
             match flags & flags::METADATA {
-                0 => self.flow.items.push_back((body.to_vec(), 0)),
+                0 => self.flow.items.push_back(body.to_vec()),
                 // What stands behind the metadata is its own business.
                 _ => self.deaf = true,
             }
@@ -182,23 +230,25 @@ impl Streamed {
     /// Takes what came: that, in its order. Whether the end of it was there.
     pub(crate) fn read(&mut self) -> bool {
         loop {
-            while let Some((cost, item)) = self.batch.pop() {
+            while let Some((len, item)) = self.batch.pop() {
                 if !self.deaf {
-                    let (expected, price) = self.flow.items.pop_front().expect("it came");
-                    assert_eq!((item.as_slice(), cost), (&expected[..], price));
+                    self.flow.take(len, item.as_slice());
                 }
-                self.unconsumed += cost;
+                self.unconsumed.0 += 1;
+                self.unconsumed.1 += len as u64;
             }
+            self.waits = false;
             match self.duplex.poll_items(&mut Context::from_waker(Waker::noop()), &mut self.batch) {
                 Poll::Ready(Next::Items) => {}
                 Poll::Ready(Next::End(_)) => {
-                    assert!(self.deaf || self.flow.items.is_empty(), "items are missing");
+                    assert!(self.deaf || self.flow.is_read(), "items are missing");
                     assert!(self.over, "it goes on");
                     return true;
                 }
                 Poll::Pending => {
                     assert!(!self.over, "it has ended");
-                    assert!(self.flow.items.is_empty(), "items are missing");
+                    self.waits = true;
+                    assert!(self.flow.is_read(), "items are missing");
                     return false;
                 }
             }

@@ -15,6 +15,7 @@ use rpc_core::{
     Body, CallId, Context as CallContext, Executed, Format, Limits, Metadata, Method, Origin, Peer, Status,
     Stream, Streaming,
 };
+use rpc_fuzz::{Sent, sender};
 
 /// Everything is read and written in so many rounds, or never.
 const ROUNDS: usize = 20_000;
@@ -22,12 +23,12 @@ const ROUNDS: usize = 20_000;
 #[derive(Arbitrary, Debug)]
 pub(crate) enum Step {
     Open { shape: u8 },
-    Send { which: u8, len: Len, shared: bool },
+    Send { which: u8, len: Len },
     Finish(u8),
     GiveUp(u8),
     Take { which: u8, most: u8, consume: bool },
     StopReading(u8),
-    Produce { which: u8, len: Len },
+    Produce { which: u8, items: u8, len: Len },
     HandlerTakes { which: u8, most: u8 },
     HandlerDropsInput(u8),
     HandlerEnds { which: u8, fails: bool },
@@ -45,8 +46,9 @@ impl Len {
             0 => 0,
             1..5 => some,
             5 => some * 20,
-            // About the size of a part.
-            6 => 65_520 + some % 32,
+            // About the size of a part, or where items begin to go by themselves.
+            6 if some < 128 => 65_520 + some % 32,
+            6 => 16_370 + some % 32,
             _ => 70_000 + some * 500,
         }
     }
@@ -57,8 +59,9 @@ struct Caller {
     shape: Shape,
     duplex: Arc<Duplex>,
     batch: Batch,
-    /// Cost of what was taken and not told of.
-    unconsumed: u64,
+    sender: Sent,
+    /// Items that were taken and not told of, and their bytes.
+    unconsumed: (u64, u64),
     sent: Vec<usize>,
     finished: bool,
     given_up: bool,
@@ -130,9 +133,10 @@ impl Streams {
     pub(crate) fn opened(&mut self, id: CallId, shape: Shape, duplex: Arc<Duplex>) {
         let caller = Caller {
             shape,
+            sender: sender(duplex.clone()),
             duplex,
             batch: Batch::default(),
-            unconsumed: 0,
+            unconsumed: (0, 0),
             sent: Vec::new(),
             finished: false,
             given_up: false,
@@ -185,7 +189,7 @@ impl Streams {
     /// What the two ends do; the rest is the tables' business.
     pub(crate) fn step(&mut self, step: Step) {
         match step {
-            Step::Send { which, len, shared } => self.send(which, len.bytes(), shared),
+            Step::Send { which, len } => self.send(which, len.bytes()),
             Step::Finish(which) => {
                 if let Some((_, caller)) = pick(&mut self.callers, which) {
                     caller.finish();
@@ -209,7 +213,10 @@ impl Streams {
                     caller.take(*id, usize::from(most) + 1, consume, &self.handlers);
                 }
             }
-            Step::Produce { which, len } => self.handler(which, |it| it.to_send.push_back(len.bytes())),
+            Step::Produce { which, items, len } => {
+                let items = (0..=items % 32).map(|_| len.bytes());
+                self.handler(which, |it| it.to_send.extend(items));
+            }
             Step::HandlerTakes { which, most } => self.handler(which, |it| it.may_take += usize::from(most)),
             Step::HandlerDropsInput(which) => self.handler(which, |it| it.drops_input = true),
             Step::HandlerEnds { which, fails } => {
@@ -226,20 +233,14 @@ impl Streams {
         }
     }
 
-    fn send(&mut self, which: u8, len: usize, shared: bool) {
+    fn send(&mut self, which: u8, len: usize) {
         let Some((id, caller)) = pick(&mut self.callers, which) else { return };
-        let mut cx = Context::from_waker(Waker::noop());
-        match caller.duplex.poll_ready(&mut cx) {
-            Poll::Pending => assert!(!caller.finished && !caller.given_up && !caller.ended),
-            Poll::Ready(Err(_)) => {}
-            Poll::Ready(Ok(())) => {
+        match caller.sender.send(body(*id, true, caller.sent.len(), len)) {
+            None => assert!(caller.finished),
+            Some(Poll::Pending) => assert!(!caller.finished && !caller.given_up && !caller.ended),
+            Some(Poll::Ready(Err(_))) => {}
+            Some(Poll::Ready(Ok(()))) => {
                 assert!(caller.shape.sends() && !caller.finished && !caller.given_up && !caller.ended);
-                let (item, mut encoded) = (body(*id, true, caller.sent.len(), len), Vec::new());
-                let tail = match shared {
-                    true => Format::Bincode.encode_split(&item, &mut encoded),
-                    false => Format::Bincode.encode(&item, &mut encoded).map(|()| None),
-                };
-                caller.duplex.send(&mut encoded, tail.expect("bytes")).expect("it was ready");
                 caller.sent.push(len);
             }
         }
@@ -303,22 +304,28 @@ impl Caller {
     fn finish(&mut self) {
         if self.shape.sends() && !self.given_up {
             self.finished = true;
-            self.duplex.finish();
+            self.sender.finish();
         }
     }
 
     fn take(&mut self, id: CallId, most: usize, consume: bool, handlers: &Handlers) {
         let mut cx = Context::from_waker(Waker::noop());
         for _ in 0..most {
-            if let Some((cost, item)) = self.batch.pop() {
+            if let Some((len, item)) = self.batch.pop() {
                 assert!(!self.ended, "{id}: an item came after the end");
-                self.unconsumed += cost;
+                self.unconsumed.0 += 1;
+                self.unconsumed.1 += len as u64;
                 let handlers = lock(handlers);
                 let handler = &handlers[&id];
                 if self.shape.answers() {
                     let len = *handler.sent.get(self.taken).expect("it was sent");
                     let item: Bytes = Format::Bincode.decode(item).expect("bytes");
-                    assert_eq!(item, body(id, false, self.taken, len), "{id}: item {} is another", self.taken);
+                    assert_eq!(
+                        item,
+                        body(id, false, self.taken, len),
+                        "{id}: item {} is another",
+                        self.taken
+                    );
                     self.taken += 1;
                 } else {
                     let answer = Format::Bincode.decode(item).expect("a number");
@@ -340,7 +347,8 @@ impl Caller {
             }
         }
         if consume {
-            self.duplex.consume(std::mem::take(&mut self.unconsumed));
+            let (items, bytes) = std::mem::take(&mut self.unconsumed);
+            self.duplex.consume(items, bytes);
         }
     }
 
