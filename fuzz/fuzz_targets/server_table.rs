@@ -16,6 +16,7 @@ use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
 use rpc_core::frame::{Frame, Kind, flags};
 use rpc_core::input;
+use rpc_core::limits::MIN_MAX_FRAME;
 use rpc_core::message::{GoAway, GoAwayReason, MAX_METHODS, Method};
 use rpc_core::output::Output;
 use rpc_core::server::{Admission, Calls, Event, Request};
@@ -150,12 +151,13 @@ fuzz_target!(|input: Input| {
 impl Table {
     fn new(limit: u32, window: u32) -> Self {
         let limits = Limits { max_calls: limit, max_frame: MAX_FRAME, window, max_streams: 3 };
+        let peer = Limits { max_frame: MIN_MAX_FRAME, ..limits };
         let used = Arc::new(AtomicUsize::new(0));
         let memory = Memory { used: used.clone(), max: MEMORY };
         Self {
             calls: Calls::new(limits),
             limits,
-            hub: Hub::new(Side::Server, limits, limits, Some(memory)),
+            hub: Hub::new(Side::Server, limits, peer, Some(memory)),
             feeder: Feeder::new(),
             used,
             streams: BTreeMap::new(),
@@ -443,7 +445,7 @@ impl Table {
                 }
                 Kind::Data | Kind::Credit => {
                     assert!(frame.kind == Kind::Credit || heads.contains(&frame.id), "there is no head");
-                    streams.take(&frame, self.limits.max_frame);
+                    streams.take(&frame, MIN_MAX_FRAME);
                 }
                 kind => assert_eq!(kind, Kind::Pong),
             }

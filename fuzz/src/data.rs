@@ -31,7 +31,9 @@ impl ItemLen {
             // Where items begin to go by reference.
             5 => 16_380 + some % 10,
             6 => MAX_FRAME as usize - 5 + some % 8,
-            _ => some * 200,
+            _ if some < 200 => some * 200,
+            // Where what goes out is cut.
+            _ => 65_510 + some % 28,
         }
     }
 }

@@ -192,6 +192,8 @@ impl Streamed {
                 }
                 // If its metadata is none, the connection is over.
                 self.opened = true;
+                // Who reads is woken, and has nothing to read yet.
+                self.waits = false;
                 if !self.shape.answers() {
                     self.give_up();
                 }

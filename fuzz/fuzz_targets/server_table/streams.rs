@@ -9,6 +9,7 @@ use arbitrary::Arbitrary;
 use bytes::Bytes;
 use rpc_core::frame::Kind;
 use rpc_core::lane::{Lane, Running};
+use rpc_core::limits::MIN_MAX_FRAME;
 use rpc_core::stream::{Batch, Duplex, Next};
 use rpc_core::{
     Body, CallId, Context as CallContext, Format, Limits, Metadata, Method, Origin, Peer, Status, Stream,
@@ -26,6 +27,9 @@ pub(crate) enum OnStream {
     Send { items: u8, len: ItemLen },
     Fill { room: u16 },
 }
+
+/// The largest `Bytes` that the client takes: their own length stands before them.
+const LARGEST: usize = MIN_MAX_FRAME as usize - 3;
 
 pub(crate) struct Streamed {
     duplex: Arc<Duplex>,
@@ -144,7 +148,7 @@ impl Streamed {
                 self.batch = Batch::default();
                 self.duplex.stop_reading();
             }
-            OnStream::Send { items, len } => self.send(items % 32, len.bytes()),
+            OnStream::Send { items, len } => self.send(items % 32, len.bytes().min(LARGEST)),
             OnStream::Fill { .. } => {}
         }
         None
