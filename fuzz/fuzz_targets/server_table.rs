@@ -51,13 +51,6 @@ enum Step {
     End,
     GoAway,
     AnswerPing,
-    /// Frames for a call that is over, or for one that never was a stream.
-    Late {
-        back: u8,
-        end: bool,
-        len: u16,
-        times: u8,
-    },
     Wait {
         millis: u16,
     },
@@ -199,14 +192,6 @@ impl Table {
                 let before = self.out.len();
                 self.calls.answer_ping(&mut self.out);
                 assert_eq!(self.out.len(), before, "one Pong for all Pings");
-            }
-            Step::Late { back, end, len, times } => {
-                let (kind, body) = if end { (Kind::End, vec![]) } else { (Kind::Data, vec![0; len.into()]) };
-                let counter = self.last.counter().saturating_sub(back.into());
-                for _ in 0..times {
-                    let id = CallId::client(counter, self.last.slot());
-                    self.receive(Frame { kind, flags: 0, id, body: Body::Borrowed(&body) })?;
-                }
             }
             Step::Wait { millis } => {
                 self.now += Duration::from_millis(millis.into());
@@ -397,6 +382,9 @@ impl Table {
     }
 
     fn on_stream(&mut self, which: u8, step: OnStream) -> Result<(), ProtocolError> {
+        if let OnStream::Late { back, end, len, times } = step {
+            return self.send_late(back, end, len.into(), times);
+        }
         let at = usize::from(which) % self.streams.len().max(1);
         let Some((id, stream)) = self.streams.iter_mut().nth(at) else { return Ok(()) };
         if let OnStream::Fill { room } = step {
@@ -409,6 +397,16 @@ impl Table {
             self.receive(Frame { kind, flags, id, body })?;
         }
         self.check();
+        Ok(())
+    }
+
+    /// Frames for a call that may be over, or not have been a stream.
+    fn send_late(&mut self, back: u8, end: bool, len: usize, times: u8) -> Result<(), ProtocolError> {
+        let (kind, body) = if end { (Kind::End, vec![]) } else { (Kind::Data, vec![0; len]) };
+        let id = CallId::client(self.last.counter().saturating_sub(back.into()), self.last.slot());
+        for _ in 0..times {
+            self.receive(Frame { kind, flags: 0, id, body: Body::Borrowed(&body) })?;
+        }
         Ok(())
     }
 

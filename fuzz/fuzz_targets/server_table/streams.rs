@@ -19,13 +19,30 @@ use rpc_fuzz::{Flow, ItemLen, Pen, WildData, Wire};
 /// What happens to a stream that is open.
 #[derive(Arbitrary, Debug)]
 pub(crate) enum OnStream {
-    Data { data: WildData, owned: bool },
+    Data {
+        data: WildData,
+        owned: bool,
+    },
     End,
     Credit(u32),
-    Read { consume: bool },
+    Read {
+        consume: bool,
+    },
     StopReading,
-    Send { items: u8, len: ItemLen },
-    Fill { room: u16 },
+    Send {
+        items: u8,
+        len: ItemLen,
+    },
+    Fill {
+        room: u16,
+    },
+    /// The same frame again and again, for a call that is over.
+    Late {
+        back: u8,
+        end: bool,
+        len: u16,
+        times: u8,
+    },
 }
 
 /// The largest `Bytes` that the client takes: their own length stands before them.
@@ -149,7 +166,7 @@ impl Streamed {
                 self.duplex.stop_reading();
             }
             OnStream::Send { items, len } => self.send(items % 32, len.bytes().min(LARGEST)),
-            OnStream::Fill { .. } => {}
+            OnStream::Fill { .. } | OnStream::Late { .. } => {}
         }
         None
     }
