@@ -338,7 +338,7 @@ impl Table {
     fn end(&mut self) {
         let streams = self.streams.len() as u32;
         let plain = self.admitted - self.ended - streams;
-        let id = match streams > 0 && (plain == 0 || self.ended % 2 == 0) {
+        let id = match streams > 0 && (plain == 0 || self.ended.is_multiple_of(2)) {
             true => self.streams.keys().next().copied(),
             false => None,
         };
@@ -374,7 +374,7 @@ impl Table {
     }
 
     fn open_stream(&mut self, id: CallId) {
-        let duplex = self.calls.open_stream(id, &self.hub, id.counter() % 2 == 0);
+        let duplex = self.calls.open_stream(id, &self.hub, id.counter().is_multiple_of(2));
         let stream = Streamed::new(id, duplex, self.limits, &mut self.feeder);
         assert!(self.streams.insert(id, stream).is_none());
         let max_streams = self.limits.max_streams;
