@@ -31,7 +31,9 @@ mod task;
 mod wire;
 
 // Where the core's files look for the rest of it.
-pub(crate) use crate::core::{body, call_id, frame, limits, message, metadata, output, planted, status};
+pub(crate) use crate::core::{
+    body, call_id, format, frame, limits, message, metadata, output, planted, status,
+};
 
 use std::panic::catch_unwind;
 use std::process::ExitCode;
