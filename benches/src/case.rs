@@ -20,6 +20,14 @@ pub enum Case {
     Eight,
     /// Bodies of 1 MiB both ways, 4 in flight on one connection.
     Mebibyte,
+    /// One stream of the server's, of items of 64 bytes.
+    SmallItems,
+    /// One stream of the server's, of items of eight numbers of 8 bytes.
+    Quotes,
+    /// One stream of the server's, of items of 64 KiB.
+    LargeItems,
+    /// One call at a time, beside a stream of items of 64 KiB on the same connection.
+    Beside,
 }
 
 /// What goes in and out with each call.
@@ -29,6 +37,12 @@ pub enum Body {
     Small,
     /// [`MEBIBYTE`] bytes in, the same out.
     Mebibyte,
+    /// A stream of items of so many bytes; each counts as a call.
+    Items(usize),
+    /// A stream of items of eight floats.
+    Quotes,
+    /// As [`Small`](Self::Small), beside a stream of items of so many bytes that nobody counts.
+    Beside(usize),
 }
 
 /// What a [`Case`] consists of.
@@ -46,7 +60,20 @@ pub struct Load {
 
 impl Case {
     /// All of them, in the order of the table.
-    pub const ALL: [Self; 5] = [Self::One, Self::C64, Self::C256, Self::Eight, Self::Mebibyte];
+    pub const ALL: [Self; 9] = [
+        Self::One,
+        Self::C64,
+        Self::C256,
+        Self::Eight,
+        Self::Mebibyte,
+        Self::SmallItems,
+        Self::Quotes,
+        Self::LargeItems,
+        Self::Beside,
+    ];
+
+    /// Those that every subject has.
+    pub const UNARY: [Self; 5] = [Self::One, Self::C64, Self::C256, Self::Eight, Self::Mebibyte];
 
     /// The name on the command line.
     #[must_use]
@@ -57,6 +84,10 @@ impl Case {
             Self::C256 => "c256",
             Self::Eight => "8x32",
             Self::Mebibyte => "1mib",
+            Self::SmallItems => "items64",
+            Self::Quotes => "quotes",
+            Self::LargeItems => "items64k",
+            Self::Beside => "beside",
         }
     }
 
@@ -69,6 +100,10 @@ impl Case {
             Self::C256 => "256 in flight",
             Self::Eight => "8 connections x 32",
             Self::Mebibyte => "1 MiB bodies, 4 in flight",
+            Self::SmallItems => "a stream of 64-byte blobs",
+            Self::Quotes => "a stream of items of 8 floats",
+            Self::LargeItems => "a stream of 64 KiB items",
+            Self::Beside => "one at a time, beside a stream",
         }
     }
 
@@ -82,6 +117,10 @@ impl Case {
             Self::C256 => Load { in_flight: 256, ..load },
             Self::Eight => Load { connections: 8, in_flight: 32, ..load },
             Self::Mebibyte => Load { in_flight: 4, body: Body::Mebibyte, ..load },
+            Self::SmallItems => Load { body: Body::Items(64), ..load },
+            Self::Quotes => Load { body: Body::Quotes, ..load },
+            Self::LargeItems => Load { body: Body::Items(64 * 1024), ..load },
+            Self::Beside => Load { timed: true, body: Body::Beside(64 * 1024), ..load },
         }
     }
 }

@@ -1,7 +1,8 @@
 //! The services that are called.
 
 use bytes::Bytes;
-use rpc_core::{Context, Status, service};
+use futures_util::stream;
+use rpc_core::{Context, Service, Status, service};
 use serde::{Deserialize, Serialize};
 
 /// net/rpc's arguments.
@@ -20,11 +21,33 @@ pub trait Arith {
     async fn multiply(&self, cx: &Context, args: Args) -> Result<i64, Status>;
 }
 
+/// An item of 64 bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Quote(pub [f64; 8]);
+
+impl Quote {
+    /// One of them.
+    pub const SOME: Self = Self([1.5, 2.25, 3.0, 4.125, 5.0, 6.5, 7.75, 8.0]);
+}
+
 /// What a large call is.
 #[service]
 pub trait Echo {
     /// The body itself.
     async fn echo(&self, cx: &Context, body: Bytes) -> Result<Bytes, Status>;
+}
+
+/// Streams without end of one and the same item.
+#[must_use]
+pub fn items() -> Service {
+    Service::new("Items")
+        .server_stream("Repeat", |_: Context, size: u32| async move {
+            let item = Bytes::from(vec![7; size as usize]);
+            Ok::<_, Status>(stream::repeat_with(move || Ok::<_, Status>(item.clone())))
+        })
+        .server_stream("Quotes", |_: Context, (): ()| async move {
+            Ok::<_, Status>(stream::repeat_with(|| Ok::<_, Status>(Quote::SOME)))
+        })
 }
 
 /// Implements both; ready at once.

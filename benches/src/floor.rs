@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use std::future::poll_fn;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
@@ -95,6 +95,9 @@ async fn answer(mut stream: TcpStream) -> Result<()> {
         frames.end += count;
         while let Some(frame) = frames.next() {
             let Some((head, payload)) = frame.split_at_checked(HEADER) else { return Ok(()) };
+            if let Some(size) = payload.first_chunk().filter(|_| payload.len() == 4) {
+                return repeat(stream, u32::from_be_bytes(*size) as usize).await;
+            }
             if payload.len() == NUMBERS {
                 let product = number(payload).wrapping_mul(number(&payload[8..]));
                 let id = u64::from_be_bytes(head[4..].try_into()?);
@@ -112,6 +115,36 @@ async fn answer(mut stream: TcpStream) -> Result<()> {
     }
 }
 
+/// Sends items of that size for ever, as many with each write as a read takes.
+async fn repeat(mut stream: TcpStream, size: usize) -> Result<()> {
+    let mut items = Vec::new();
+    while items.len() < CHUNK {
+        items.extend_from_slice(&header(1, size));
+        items.resize(items.len() + size, 7);
+    }
+    loop {
+        stream.write_all(&items).await?;
+    }
+}
+
+/// Asks for items of that size, and takes them for ever.
+async fn take(mut stream: TcpStream, size: usize, mut tally: Tally) -> Result<()> {
+    stream.write_all(&header(1, 4)).await?;
+    stream.write_all(&(size as u32).to_be_bytes()).await?;
+    let mut frames = Frames::new();
+    loop {
+        let count = stream.read(frames.room()).await?;
+        ensure!(count > 0, "the server has gone");
+        frames.end += count;
+        let mut taken = 0;
+        while let Some(frame) = frames.next() {
+            ensure!(frame.len() == HEADER + size, "the item has another size");
+            taken += 1;
+        }
+        tally.add(taken);
+    }
+}
+
 /// See [`Subject::drive`](crate::subject::Subject::drive).
 ///
 /// # Errors
@@ -125,6 +158,9 @@ pub async fn drive(address: SocketAddr, load: Load, meter: &mut Meter) -> Result
         match load.body {
             Body::Small => tasks.spawn(call(stream, load.in_flight, tally)),
             Body::Mebibyte => tasks.spawn(Exchange::new(stream, load.in_flight, tally).run()),
+            Body::Items(size) => tasks.spawn(take(stream, size, tally)),
+            Body::Quotes => tasks.spawn(take(stream, 64, tally)),
+            Body::Beside(_) => bail!("the floor has one kind of call on a connection"),
         };
     }
     Ok(tasks)

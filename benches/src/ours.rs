@@ -10,13 +10,16 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio::task::JoinSet;
 
 use crate::case::{Body, Load, MEBIBYTE};
-use crate::contract::{Args, ArithClient, ArithServer, EchoClient, EchoServer, Handlers};
-use crate::measure::Meter;
+use crate::contract::{Args, ArithClient, ArithServer, EchoClient, EchoServer, Handlers, Quote, items};
+use crate::measure::{Meter, Tally};
 use crate::subject::Serving;
 
 /// The server that is measured.
 pub fn builder() -> Builder {
-    Server::builder().register(ArithServer::new(Handlers)).register(EchoServer::new(Handlers))
+    Server::builder()
+        .register(ArithServer::new(Handlers))
+        .register(EchoServer::new(Handlers))
+        .register(items())
 }
 
 /// Serves until the process ends.
@@ -80,7 +83,16 @@ pub async fn drive<F: Future<Output = Result<Client>>>(
         for at in 0..load.in_flight {
             let mut tally = meter.tally(load.timed);
             match load.body {
-                Body::Small => {
+                Body::Items(size) => {
+                    tasks.spawn(take(client.clone(), size, tally));
+                }
+                Body::Quotes => {
+                    tasks.spawn(take_quotes(client.clone(), tally));
+                }
+                Body::Small | Body::Beside(_) => {
+                    if let Body::Beside(size) = load.body {
+                        tasks.spawn(take(client.clone(), size, Meter::new()?.tally(false)));
+                    }
                     let arith = ArithClient::new(client.clone());
                     let args = Args { a: 7, b: at as i64 };
                     tasks.spawn(async move {
@@ -106,4 +118,23 @@ pub async fn drive<F: Future<Output = Result<Client>>>(
         }
     }
     Ok(tasks)
+}
+
+async fn take_quotes(client: Client, mut tally: Tally) -> Result<()> {
+    let mut quotes = client.call_server_stream::<_, Quote>("Items.Quotes", ()).await?;
+    while let Some(quote) = quotes.next().await {
+        anyhow::ensure!(quote? == Quote::SOME, "the item is another one");
+        tally.add(1);
+    }
+    anyhow::bail!("the stream has ended")
+}
+
+/// Takes items for ever.
+async fn take(client: Client, size: usize, mut tally: Tally) -> Result<()> {
+    let mut items = client.call_server_stream::<_, Bytes>("Items.Repeat", size as u32).await?;
+    while let Some(item) = items.next().await {
+        anyhow::ensure!(item?.len() == size, "the item has another size");
+        tally.add(1);
+    }
+    anyhow::bail!("the stream has ended")
 }

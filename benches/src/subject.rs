@@ -20,6 +20,9 @@ pub enum Subject {
     Ours,
     /// This project over a Unix socket.
     Unix,
+    /// gRPC.
+    #[cfg(feature = "peers")]
+    Tonic,
     /// This project over TLS.
     #[cfg(feature = "tls")]
     Tls,
@@ -40,6 +43,8 @@ impl Subject {
         Self::Floor,
         Self::Ours,
         Self::Unix,
+        #[cfg(feature = "peers")]
+        Self::Tonic,
         #[cfg(feature = "tls")]
         Self::Tls,
     ];
@@ -54,6 +59,8 @@ impl Subject {
             Self::Floor => "floor",
             Self::Ours => "ours",
             Self::Unix => "unix",
+            #[cfg(feature = "peers")]
+            Self::Tonic => "tonic",
             #[cfg(feature = "tls")]
             Self::Tls => "tls",
         }
@@ -74,6 +81,12 @@ impl Subject {
             }
             Self::Ours => ours::listen(address).await,
             Self::Unix => ours::listen_unix(),
+            #[cfg(feature = "peers")]
+            Self::Tonic => {
+                let listener = TcpListener::bind(address).await?;
+                let told = listener.local_addr()?.to_string();
+                Ok(Serving { told, serve: Box::pin(crate::peers::tonic::serve(listener)) })
+            }
             #[cfg(feature = "tls")]
             Self::Tls => crate::tls::listen(address).await,
         }
@@ -88,6 +101,8 @@ impl Subject {
         match self {
             Self::Floor => floor::drive(told.parse()?, load, meter).await,
             Self::Ours | Self::Unix => ours::drive(|| ours::dial(told), load, meter).await,
+            #[cfg(feature = "peers")]
+            Self::Tonic => crate::peers::tonic::drive(told.parse()?, load, meter).await,
             #[cfg(feature = "tls")]
             Self::Tls => ours::drive(|| crate::tls::dial(told), load, meter).await,
         }

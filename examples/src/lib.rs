@@ -3,10 +3,12 @@
 mod answer;
 mod expression;
 mod lines;
+mod program;
 
 pub use answer::{Tally, answer_lines};
 pub use expression::{Expression, Malformed};
 pub use lines::{Line, Lines};
+pub use program::{announce, run};
 
 use rpc_core::{Context, Status};
 use serde::{Deserialize, Serialize};

@@ -16,7 +16,7 @@ use crate::error::MetadataError;
 use crate::format::Format;
 use crate::metadata::Metadata;
 use crate::peer::{Origin, Peer};
-use crate::stream::Duplex;
+use crate::stream::{Duplex, Outcome};
 
 /// The call that a handler serves: who calls, with what beside the arguments, for how long.
 ///
@@ -185,9 +185,10 @@ impl Context {
     /// Gives the call up; the first reason stays. Called by the server that runs it.
     pub fn cancel(&self, reason: CancelReason) {
         self.call.signal.fire(reason);
-        // Only then: a handler that its stream ends is seen to have been given up.
+        // Only then: a handler that its stream ends is seen to have been given up. One that cannot be dropped would wait
+        // for items, or for room for them, for ever.
         if let Some(duplex) = &self.call.duplex {
-            duplex.stop();
+            duplex.end_now(Outcome::GivenUp);
         }
     }
 

@@ -142,8 +142,8 @@ pub enum ProtocolError {
         /// The kind of the frame that was one too many.
         kind: Kind,
     },
-    /// Data on a stream beyond what this side let the peer send.
-    #[error("data on stream {id} beyond its credit")]
+    /// An item that begins on a stream without credit for it.
+    #[error("an item on stream {id} without credit")]
     OverCredit {
         /// The call.
         id: CallId,

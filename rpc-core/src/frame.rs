@@ -22,7 +22,7 @@ pub mod flags {
     pub const METADATA: u8 = 0x01;
     /// Request: the time left stands before the metadata.
     pub const DEADLINE: u8 = 0x02;
-    /// Request: opens a stream. Response: Data frames follow. Data: the item goes on in the next Data frame.
+    /// Request: opens a stream. Response: Data frames follow.
     pub const MORE: u8 = 0x04;
     /// Request: the method's name is in this frame.
     pub const NAME: u8 = 0x08;
@@ -43,7 +43,7 @@ pub enum Kind {
     Status = 0x03,
     /// Asks the server to give a call up.
     Cancel = 0x04,
-    /// An item of a stream.
+    /// Items of a stream.
     Data = 0x05,
     /// The end of a stream's direction; from the server, the end of the call.
     End = 0x06,
@@ -83,7 +83,7 @@ impl Kind {
             }
             Kind::Response => flags::METADATA | flags::MORE | flags::COMPRESSED,
             Kind::Status | Kind::End => flags::METADATA,
-            Kind::Data => flags::MORE | flags::COMPRESSED,
+            Kind::Data => flags::COMPRESSED,
             Kind::Cancel | Kind::Credit | Kind::Ping | Kind::Pong | Kind::GoAway => 0,
         }
     }

@@ -85,6 +85,7 @@ impl<'a> Fields<'a> {
     }
 
     /// The metadata block. Its inside may be wrong without harm to the connection.
+    #[inline]
     pub(crate) fn metadata(&mut self, flags: u8) -> Result<Result<Metadata, MetadataError>, ProtocolError> {
         if flags & flags::METADATA == 0 {
             return Ok(Ok(Metadata::EMPTY));

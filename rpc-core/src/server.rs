@@ -15,8 +15,8 @@ use crate::message::{self, Fields, GoAway, MAX_METHODS, Method};
 use crate::metadata::Metadata;
 use crate::output::Output;
 use crate::status::{Executed, Status};
-use crate::stream::credit::cost;
-use crate::stream::{Duplex, Hub, Outcome, largest};
+use crate::stream::credit::{late, late_item};
+use crate::stream::{Duplex, Hub, Outcome};
 
 /// The calls of one connection, seen from the server.
 ///
@@ -176,7 +176,7 @@ impl Calls {
             self.check_opened(kind, id)?;
             let fair = match kind {
                 Kind::Credit => self.budget.late_credit(now),
-                _ => self.budget.late(cost(body.as_slice().len()), now),
+                _ => self.budget.late(late(body.as_slice().len()), now),
             };
             return if fair { Ok(None) } else { Err(ProtocolError::CalmDown { kind }) };
         };
@@ -284,9 +284,9 @@ impl Calls {
         None
     }
 
-    /// The stream of an admitted request.
-    pub fn open_stream(&mut self, id: CallId, hub: &Arc<Hub>) -> Arc<Duplex> {
-        let duplex = Duplex::opened_to_server(id, hub.clone());
+    /// The stream of an admitted request. `inline`: its handler is polled in the connection's task.
+    pub fn open_stream(&mut self, id: CallId, hub: &Arc<Hub>, inline: bool) -> Arc<Duplex> {
+        let duplex = Duplex::opened_to_server(id, hub.clone(), inline);
         self.streams.insert(id, duplex.clone());
         duplex
     }
@@ -294,8 +294,9 @@ impl Calls {
     /// There will be no stream for a request with one: what its client sends before it knows that is
     /// dropped.
     pub fn forgo_stream(&mut self) {
-        let late = u64::from(self.limits.window) + largest(self.limits);
-        self.budget.pay_late(late + cost(0), 1);
+        let Limits { window, max_frame, .. } = self.limits;
+        let cost = u64::from(window) + u64::from(window / 8) + late_item(max_frame) + late(0);
+        self.budget.pay_late(cost, 1);
     }
 
     /// The client has closed its side: no items come any more.
@@ -304,17 +305,19 @@ impl Calls {
     }
 
     /// The terminal frame of an admitted request was appended. Its stream, if it had one, is over.
+    #[inline]
     pub fn end(&mut self, id: CallId) {
         self.in_flight -= 1;
-        if self.streams.is_empty() {
-            return;
+        if !self.streams.is_empty() {
+            self.end_stream(id);
         }
+    }
+
+    fn end_stream(&mut self, id: CallId) {
         if let Some(duplex) = self.streams.remove(&id) {
-            let (late, credits) = duplex.late();
-            self.budget.pay_late(late + cost(0), credits);
-            let mut woken = Vec::new();
-            duplex.end(Outcome::GivenUp, &mut woken);
-            woken.into_iter().for_each(Waker::wake);
+            let (cost, credits) = duplex.late();
+            self.budget.pay_late(cost + late(0), credits);
+            duplex.end_now(Outcome::GivenUp);
         }
     }
 

@@ -142,7 +142,7 @@ impl Pair {
         let Event::Request(request) = self.server.receive(frame, self.now).unwrap() else { panic!() };
         assert!(request.stream && request.admission == Admission::Admitted);
         let hub = Hub::new(Side::Server, Limits::default(), Limits::default(), None);
-        let duplex = self.server.open_stream(request.id, &hub);
+        let duplex = self.server.open_stream(request.id, &hub, true);
         let id = request.id;
         let origin = Arc::new(Origin::new(Peer::unknown(), Format::Bincode));
         let mut lane = method.lane(origin, "Arith.Powers".into());
@@ -231,11 +231,11 @@ fn the_worked_example_has_the_bytes_of_the_specification() {
     }
     let mut cx = Context::from_waker(Waker::noop());
     assert!(matches!(duplex.poll_items(&mut cx, &mut batch), Poll::Ready(Next::Items)));
-    let mut items = Vec::<(u64, i64)>::new();
-    while let Some((cost, body)) = batch.pop() {
-        items.push((cost, Format::Bincode.decode(body).unwrap()));
+    let mut items = Vec::<(usize, i64)>::new();
+    while let Some((len, body)) = batch.pop() {
+        items.push((len, Format::Bincode.decode(body).unwrap()));
     }
-    assert_eq!(items, [(33, 7), (33, 49)]);
+    assert_eq!(items, [(1, 7), (1, 49)]);
     assert!(matches!(duplex.poll_items(&mut cx, &mut batch), Poll::Ready(Next::End(Ended::Complete))));
 
     assert_eq!(blocks.next(), None);

@@ -1,12 +1,14 @@
 //! What a contract becomes: the trait, its client and its server.
 
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::{format_ident, quote, quote_spanned};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 use syn::{Attribute, ItemTrait, ReturnType, TraitItem, TypeParamBound, parse_quote};
 
 use crate::parse::{Contract, Method};
+use crate::streams;
+use crate::types::Reply;
 
 pub(crate) fn contract(contract: Contract) -> TokenStream {
     let client = client(&contract);
@@ -15,8 +17,8 @@ pub(crate) fn contract(contract: Contract) -> TokenStream {
     quote!(#item #client #server)
 }
 
-/// `async fn` in a trait says nothing about `Send`; written out, the future can. Implementations
-/// may use `async fn` all the same.
+/// `async fn` in a trait says nothing about `Send`; written out, the future can, and the stream that
+/// it comes to. Implementations may use `async fn` all the same.
 fn with_send_futures(mut item: ItemTrait) -> ItemTrait {
     item.colon_token = Some(parse_quote!(:));
     let bounds: [TypeParamBound; 3] =
@@ -26,6 +28,7 @@ fn with_send_futures(mut item: ItemTrait) -> ItemTrait {
         let TraitItem::Fn(method) = item else { continue };
         method.sig.asyncness = None;
         if let ReturnType::Type(_, output) = &mut method.sig.output {
+            streams::with_send(output);
             **output = parse_quote!(impl ::core::future::Future<Output = #output> + ::core::marker::Send);
         }
         if let Some(body) = &method.default {
@@ -40,7 +43,7 @@ fn client(contract: &Contract) -> TokenStream {
     let client = format_ident!("{}Client", ident);
     let doc = format!("Calls [`{}`] through any [`Caller`](::rpc_core::Caller).", ident.unraw());
     let methods = contract.methods.iter().map(|method| {
-        let Method { ident, full_name, reply, .. } = method;
+        let Method { ident, full_name, .. } = method;
         let attrs = method.attrs.iter().filter(|attr| on_client(attr));
         let doc = (!method.attrs.iter().any(|attr| attr.path().is_ident("doc"))).then(|| {
             let doc = format!("Calls `{full_name}`.");
@@ -48,14 +51,24 @@ fn client(contract: &Contract) -> TokenStream {
         });
         let (names, types): (Vec<_>, Vec<_>) = method.args.iter().map(|(name, ty)| (name, ty)).unzip();
         let (args, argument) = (wire(&names), wire(&types));
+        let (call, made) = match (&method.items, &method.reply) {
+            (None, Reply::One(reply)) => (quote!(Call), quote!(#reply)),
+            (None, Reply::Items(item)) => (quote!(StreamCall), quote!(::rpc_core::ServerStream<#item>)),
+            (Some(item), Reply::One(reply)) => {
+                (quote!(StreamCall), quote!(::rpc_core::ClientStream<#item, #reply>))
+            }
+            (Some(item), Reply::Items(reply)) => {
+                (quote!(StreamCall), quote!(::rpc_core::BidiStream<#item, #reply>))
+            }
+        };
         let idempotent = method.idempotent.then(|| quote!(.idempotent()));
-        let call = quote_spanned! {reported_at(ident)=>
-            ::rpc_core::Call::new(::core::clone::Clone::clone(&self.caller), #full_name, #args) #idempotent
+        let body = quote_spanned! {reported_at(ident)=>
+            ::rpc_core::#call::new(::core::clone::Clone::clone(&self.caller), #full_name, #args) #idempotent
         };
         quote! {
             #doc #(#attrs)*
-            #vis fn #ident(&self, #(#names: #types),*) -> ::rpc_core::Call<C, #argument, #reply> {
-                #call
+            #vis fn #ident(&self, #(#names: #types),*) -> ::rpc_core::#call<C, #argument, #made> {
+                #body
             }
         }
     });
@@ -131,11 +144,53 @@ fn registration(contract: &Ident, method: &Method) -> TokenStream {
     let execution =
         method.execution.as_ref().map(|execution| quote!(.execution(::rpc_core::Execution::#execution)));
     let cx = quote_spanned!(reported_at(&method.context)=> &cx);
-    let made = quote_spanned! {reported_at(ident)=>
-        ::rpc_core::Method::new(#name, move |cx: ::rpc_core::Context, #pattern: #argument| {
-            let service = ::std::sync::Arc::clone(&service);
-            async move { <T as #contract>::#ident(&service, #cx, #(#names),*).await }
-        })
+    // What is given to the method; its items last.
+    let given = |items: Option<TokenStream>| {
+        let names = names.iter().map(ToTokens::to_token_stream).chain(items);
+        quote_spanned!(reported_at(ident)=> <T as #contract>::#ident(&service, #cx, #(#names),*).await)
+    };
+    let made = match (&method.items, &method.reply) {
+        (None, Reply::One(_)) => {
+            let answer = given(None);
+            quote_spanned! {reported_at(ident)=>
+                ::rpc_core::Method::new(#name, move |cx: ::rpc_core::Context, #pattern: #argument| {
+                    let service = ::std::sync::Arc::clone(&service);
+                    async move { #answer }
+                })
+            }
+        }
+        (Some(item), Reply::One(_)) => {
+            let answer = given(Some(quote!(items)));
+            quote_spanned! {reported_at(ident)=>
+                ::rpc_core::Method::client_stream(#name, move |
+                    cx: ::rpc_core::Context,
+                    #pattern: #argument,
+                    items: ::rpc_core::Streaming<#item>,
+                | {
+                    let service = ::std::sync::Arc::clone(&service);
+                    async move { #answer }
+                })
+            }
+        }
+        (items, Reply::Items(reply)) => {
+            let shape = if items.is_some() { quote!(Bidi) } else { quote!(Server) };
+            let items = items.as_ref().map(|item| quote!(::rpc_core::streaming::items::<#item>(&cx)));
+            let stream = given(items);
+            // One block owns service and context, which the stream may borrow from, and sends it.
+            quote_spanned! {reported_at(ident)=>
+                ::rpc_core::Method::sending::<#argument, #reply, _, _>(
+                    #name,
+                    ::rpc_core::stream::Shape::#shape,
+                    move |cx: ::rpc_core::Context, #pattern: #argument| {
+                        let service = ::std::sync::Arc::clone(&service);
+                        async move {
+                            let stream = #stream.map_err(::core::convert::Into::<::rpc_core::Status>::into)?;
+                            ::rpc_core::streaming::pump(&cx, stream).await
+                        }
+                    },
+                )
+            }
+        }
     };
     quote! {
         #(#cfgs)*

@@ -7,6 +7,7 @@ mod faults;
 mod name;
 mod options;
 mod parse;
+mod streams;
 mod types;
 
 use proc_macro::TokenStream;
@@ -56,12 +57,107 @@ use proc_macro::TokenStream;
 /// with `async fn`, and need no attribute. A method with a body is a default that implementations
 /// may leave out.
 ///
+/// # Streams
+///
+/// A method whose last argument is a `Streaming<T>` takes any number of items behind its arguments. One
+/// that returns `Result<impl Stream<Item = Result<T, Status>>, Status>` answers with any number of them.
+///
+/// ```
+/// use futures_util::{StreamExt, stream};
+/// use rpc_core::{Caller, Context, Service, Status, Stream, Streaming};
+///
+/// #[rpc_core::service]
+/// pub trait Words {
+///     /// The words that begin with a text.
+///     #[rpc(idempotent)]
+///     async fn beginning(
+///         &self,
+///         cx: &Context,
+///         with: String,
+///     ) -> Result<impl Stream<Item = Result<String, Status>>, Status>;
+///
+///     /// How many of these words are known.
+///     async fn known(&self, cx: &Context, words: Streaming<String>) -> Result<usize, Status>;
+///
+///     /// Whether each of these words is known.
+///     async fn check(
+///         &self,
+///         cx: &Context,
+///         words: Streaming<String>,
+///     ) -> Result<impl Stream<Item = Result<bool, Status>>, Status>;
+/// }
+///
+/// struct List(Vec<String>);
+///
+/// impl Words for List {
+///     async fn beginning(
+///         &self,
+///         _cx: &Context,
+///         with: String,
+///     ) -> Result<impl Stream<Item = Result<String, Status>>, Status> {
+///         let words = self.0.iter().filter(move |word| word.starts_with(&with));
+///         Ok(stream::iter(words).map(|word| Ok(word.clone())))
+///     }
+///
+///     async fn known(&self, _cx: &Context, mut words: Streaming<String>) -> Result<usize, Status> {
+///         let mut known = 0;
+///         while let Some(word) = words.try_next().await? {
+///             known += usize::from(self.0.contains(&word));
+///         }
+///         Ok(known)
+///     }
+///
+///     async fn check(
+///         &self,
+///         _cx: &Context,
+///         words: Streaming<String>,
+///     ) -> Result<impl Stream<Item = Result<bool, Status>>, Status> {
+///         Ok(words.map(|word| Ok(self.0.contains(&word?))))
+///     }
+/// }
+///
+/// assert_eq!(Service::from(WordsServer::new(List(Vec::new()))).methods().len(), 3);
+///
+/// async fn use_all<C: Caller>(connection: C) -> Result<(), Box<dyn std::error::Error>>
+/// where
+///     C::Error: std::error::Error,
+/// {
+///     let client = WordsClient::new(connection);
+///     let mut found = client.beginning("str".into()).await?;
+///     while let Some(word) = found.try_next().await? {
+///         println!("{word}");
+///     }
+///
+///     let (mut words, known) = client.known().await?;
+///     words.send("stream".into()).await?;
+///     words.finish();
+///     println!("{} known", known.await?);
+///
+///     let (mut words, mut answers) = client.check().await?;
+///     words.send("stream".into()).await?;
+///     println!("known: {:?}", answers.try_next().await?);
+///     words.finish();
+///     Ok(())
+/// }
+/// ```
+///
+/// The stream that a method returns may borrow from `self` and from `cx`. It ends with its last item or with
+/// its first error; where the method answers with an error instead of a stream, the caller gets that in place
+/// of one. It is polled while the caller has room for items, and dropped when the caller has gone.
+///
+/// The items that a method takes end with `None` when the caller finished them, and with an error when it
+/// has gone. A test hands a method items of its own: [`Streaming::new`](../rpc_core/struct.Streaming.html#method.new).
+///
+/// A client's method makes a [`StreamCall`](../rpc_core/struct.StreamCall.html), which has the options of a
+/// call. Awaited it comes to a `Streaming<T>`; to a `Sender<T>` and the one answer as a future; or to a
+/// `Sender<T>` and a `Streaming<T>`.
+///
 /// # On the wire
 ///
 /// As in Go's net/rpc: the trait's name, a dot, and the method's name in UpperCamelCase, such as
 /// `Arith.Multiply`. A full name has at most 128 bytes out of `A-Z a-z 0-9 _ . / -`.
 ///
-/// One argument is encoded as itself, several as a tuple, none as `()`. So adding an argument
+/// One argument is encoded as itself, several as a tuple, none as `()`; a stream is none of them. So adding an argument
 /// changes the method; to add to it later without that, take a struct from the start and use a
 /// format that knows field names, or add another method.
 ///
@@ -75,7 +171,8 @@ use proc_macro::TokenStream;
 /// - `#[rpc(blocking)]` runs it on a thread for blocking work: for methods that block.
 /// - `#[rpc(idempotent)]` says that running it twice is as good as running it once. A client then
 ///   sends the call again when its connection was lost and nobody knows whether it has run. It is
-///   part of the contract: clients read it, servers do not.
+///   part of the contract: clients read it, servers do not. A method that takes a stream cannot be: its items
+///   cannot be sent again. One that answers with a stream is run again only if the answer did not begin.
 ///
 /// The generated code names the crate `::rpc_core`; it has to be a dependency under that name.
 #[proc_macro_attribute]

@@ -25,7 +25,8 @@ pub(crate) struct MethodOptions {
     pub(crate) name: Option<LitStr>,
     /// The variant of `Execution`.
     pub(crate) execution: Option<Ident>,
-    pub(crate) idempotent: bool,
+    /// Where it says so.
+    pub(crate) idempotent: Option<Ident>,
 }
 
 impl MethodOptions {
@@ -42,7 +43,7 @@ impl MethodOptions {
         let execution = match meta.path.get_ident().map(Ident::to_string).as_deref() {
             Some("name") => return set_name(&mut self.name, meta),
             Some("idempotent") => {
-                self.idempotent = true;
+                self.idempotent = meta.path.get_ident().cloned();
                 return Ok(());
             }
             Some("spawn") => format_ident!("Spawn"),

@@ -12,7 +12,8 @@ use syn::{
 use crate::faults::Faults;
 use crate::name::WireName;
 use crate::options::{self, MethodOptions};
-use crate::types::{bare, owned, reply};
+use crate::streams;
+use crate::types::{Reply, bare, owned, reply};
 
 /// A trait that can be served.
 pub(crate) struct Contract {
@@ -34,7 +35,9 @@ pub(crate) struct Method {
     pub(crate) idempotent: bool,
     pub(crate) context: Type,
     pub(crate) args: Vec<(Ident, Type)>,
-    pub(crate) reply: Type,
+    /// The type of the items that come behind the arguments.
+    pub(crate) items: Option<Type>,
+    pub(crate) reply: Reply,
 }
 
 impl Contract {
@@ -120,17 +123,23 @@ impl Method {
         // Without one it may be among the arguments, where it would be reported as something else.
         let args = params.filter(|_| context.is_some());
         let args = args.filter_map(|param| faults.check(argument(param))).collect();
+        let (args, items) = apart(args, faults);
         let reply = faults.check(reply(&sig.output, sig));
         let MethodOptions { execution, idempotent, .. } = options?;
+        if let (Some(option), Some(_)) = (&idempotent, &items) {
+            let text = "a method that takes a stream is not `idempotent`: its items cannot be sent again";
+            faults.add(option, text);
+        }
         Some(Self {
             ident: sig.ident.clone(),
             attrs: item.attrs.clone(),
             name: name?.text,
             full_name: full_name?,
             execution,
-            idempotent,
+            idempotent: idempotent.is_some(),
             context: context?,
             args,
+            items,
             reply: reply?,
         })
     }
@@ -187,7 +196,15 @@ fn context(param: Option<&PatType>, sig: &Signature) -> Result<Type> {
     Err(Error::new_spanned(param, text))
 }
 
-fn argument(param: &PatType) -> Result<(Ident, Type)> {
+/// An argument.
+enum Argument {
+    /// That crosses the wire with the call.
+    Value(Ident, Type),
+    /// A stream of these, which follow it.
+    Items(Ident, Type),
+}
+
+fn argument(param: &PatType) -> Result<Argument> {
     if let Some(attr) = param.attrs.first() {
         return Err(Error::new_spanned(attr, "arguments have no attributes"));
     }
@@ -201,6 +218,30 @@ fn argument(param: &PatType) -> Result<(Ident, Type)> {
             return Err(Error::new_spanned(pat, text));
         }
     };
+    if let Some(item) = streams::taken(&param.ty)? {
+        return Ok(Argument::Items(ident, item));
+    }
     owned(&param.ty)?;
-    Ok((ident, (*param.ty).clone()))
+    Ok(Argument::Value(ident, (*param.ty).clone()))
+}
+
+/// The values, and the type of the items: of one stream, which is the last of the arguments.
+fn apart(args: Vec<Argument>, faults: &mut Faults) -> (Vec<(Ident, Type)>, Option<Type>) {
+    let (mut values, mut items, mut place) = (Vec::new(), None, None);
+    for arg in args {
+        match arg {
+            Argument::Items(ident, _) if items.is_some() => {
+                let text = "a method takes one stream: make one of both, with an enum as its items";
+                faults.add(ident, text);
+            }
+            Argument::Items(ident, item) => (items, place) = (Some(item), Some(ident)),
+            Argument::Value(ident, ty) => {
+                if let Some(place) = place.take() {
+                    faults.add(place, "items come behind the arguments: write the `Streaming` last");
+                }
+                values.push((ident, ty));
+            }
+        }
+    }
+    (values, items)
 }

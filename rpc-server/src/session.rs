@@ -170,12 +170,12 @@ impl Session {
             None => (deadline, None),
             Some(most) => earlier(deadline, now, most),
         };
-        let duplex = stream.then(|| self.open_stream(id));
+        let execution = entry.runs();
+        let duplex = stream.then(|| self.open_stream(id, execution == Execution::Inline));
         let context = lane.open(id, deadline, metadata, duplex);
         let span = self.server.span(context);
         let (intercepted, allowed) = self.server.before(context);
         let begun = allowed.and_then(|()| span.in_scope(|| lane.begin(body)));
-        let execution = entry.runs();
         let over = match begun {
             Ok(()) => execution == Execution::Inline && self.poll_timed(entry, &span, lane, cx).is_ready(),
             Err(status) => {
@@ -328,13 +328,13 @@ impl Session {
         true
     }
 
-    fn open_stream(&mut self, id: CallId) -> Arc<Duplex> {
+    fn open_stream(&mut self, id: CallId, inline: bool) -> Arc<Duplex> {
         let Self { server, limits, hub, .. } = self;
         let hub = hub.get_or_insert_with(|| {
             let memory = Memory { used: server.memory.clone(), max: server.config.max_memory };
             Hub::new(Side::Server, server.config.limits, *limits, Some(memory))
         });
-        self.calls.open_stream(id, hub)
+        self.calls.open_stream(id, hub, inline)
     }
 
     /// Answers an admitted call that does not run.

@@ -1,6 +1,14 @@
 //! Client and server, unmodified, in worlds that one number decides: hosts, time, a network with
 //! faults, calls.
 //!
+//! | file | about |
+//! |---|---|
+//! | [`plan`], [`script`], [`settings`], [`fault`] | a world, as its seed decides it |
+//! | [`stage`], [`world`], [`network`], [`stream`], [`window`], [`actor`], [`service`], [`fleet`] | client and server in it, through `Connector` and `Listener` |
+//! | [`journal`], [`oracle`] | what happened to each call at both ends, and whether that may be |
+//! | [`campaign`], [`tally`], [`garden`] | many worlds; how often what happened; planted bugs (`rpc-core/src/planted.rs`) |
+//! | `bin/schedules` | the client's `shared` and the core's `cancel` under schedules of shuttle's |
+//!
 //! [`plan`] makes a world of a seed, [`world`] lets it happen, [`journal`] writes down what happened to
 //! each call at both ends, and [`oracle`] says whether that may be. [`campaign`] runs many seeds;
 //! [`garden`] plants bugs and waits for the oracle to find them.

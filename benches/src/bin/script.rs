@@ -88,7 +88,7 @@ impl Client {
         metadata.insert("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")?;
         Ok(Self {
             class,
-            calls: client::Calls::new(Limits::default()),
+            calls: client::Calls::new(Limits::default(), Limits::default()),
             input: Input::new(Limits::default().max_frame),
             out: Output::default(),
             sent: 0,
@@ -175,11 +175,11 @@ impl Server {
                 Method::Once { .. } => bail!("not remembered"),
             };
             let lane = &mut self.lanes[usize::from(index) - 1];
-            lane.open(request.id, request.time_left.map(|left| self.now + left), request.metadata);
+            lane.open(request.id, request.time_left.map(|left| self.now + left), request.metadata, None);
             lane.begin(request.body).map_err(|status| anyhow!("refused: {}", status.message()))?;
             ensure!(lane.poll(&mut cx).is_ready(), "the handler waits");
             lane.reply(Limits::default().max_frame, &mut self.out);
-            self.calls.end();
+            self.calls.end(request.id);
         }
         self.input = input;
         Ok(())

@@ -4,22 +4,30 @@
 use std::convert::Infallible;
 use std::future::{Ready, ready};
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use ::tonic::body::Body;
 use ::tonic::codegen::http::{self, uri::PathAndQuery};
 use ::tonic::codegen::{BoxFuture, Service};
-use ::tonic::server::{NamedService, UnaryService};
+use ::tonic::server::{NamedService, ServerStreamingService, UnaryService};
 use ::tonic::transport::server::TcpIncoming;
 use ::tonic::transport::{Channel, Endpoint, Server};
 use ::tonic::{Request, Response, Status};
-use anyhow::Result;
+use anyhow::{Result, bail, ensure};
+use bytes::Bytes;
+use futures_util::stream::{self, Stream};
 use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 use tonic_prost::ProstCodec;
 
-use crate::contract::Args;
+use crate::case::{self, Load};
+use crate::contract::{Args, Quote};
+use crate::measure::{Meter, Tally};
 
 const MULTIPLY: &str = "/arith.Arith/Multiply";
+const QUOTES: &str = "/arith.Arith/Quotes";
+const REPEAT: &str = "/arith.Arith/Repeat";
 
 /// [`Args`], in protobuf. Fixed-size numbers would be cheaper to encode, but nobody writes them.
 #[derive(Clone, Copy, PartialEq, prost::Message)]
@@ -34,6 +42,46 @@ struct Factors {
 struct Product {
     #[prost(int64, tag = "1")]
     product: i64,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct Size {
+    #[prost(uint32, tag = "1")]
+    size: u32,
+}
+
+/// Eight floats, each a field, as one would write it.
+#[derive(Clone, Copy, PartialEq, prost::Message)]
+struct Eight {
+    #[prost(double, tag = "1")]
+    a: f64,
+    #[prost(double, tag = "2")]
+    b: f64,
+    #[prost(double, tag = "3")]
+    c: f64,
+    #[prost(double, tag = "4")]
+    d: f64,
+    #[prost(double, tag = "5")]
+    e: f64,
+    #[prost(double, tag = "6")]
+    f: f64,
+    #[prost(double, tag = "7")]
+    g: f64,
+    #[prost(double, tag = "8")]
+    h: f64,
+}
+
+impl From<Quote> for Eight {
+    fn from(Quote([a, b, c, d, e, f, g, h]): Quote) -> Self {
+        Self { a, b, c, d, e, f, g, h }
+    }
+}
+
+/// Its bytes are not copied when it is decoded.
+#[derive(Clone, PartialEq, prost::Message)]
+struct Item {
+    #[prost(bytes = "bytes", tag = "1")]
+    item: Bytes,
 }
 
 #[derive(Clone)]
@@ -59,6 +107,14 @@ impl Service<http::Request<Body>> for Arith {
                     let mut grpc = ::tonic::server::Grpc::new(ProstCodec::default());
                     grpc.unary(Multiply, request).await
                 }
+                REPEAT => {
+                    let mut grpc = ::tonic::server::Grpc::new(ProstCodec::default());
+                    grpc.server_streaming(Repeat, request).await
+                }
+                QUOTES => {
+                    let mut grpc = ::tonic::server::Grpc::new(ProstCodec::default());
+                    grpc.server_streaming(Quotes, request).await
+                }
                 _ => Status::unimplemented("no such method").into_http(),
             })
         })
@@ -74,6 +130,32 @@ impl UnaryService<Factors> for Multiply {
     fn call(&mut self, request: Request<Factors>) -> Self::Future {
         let Factors { a, b } = request.into_inner();
         ready(Ok(Response::new(Product { product: a.wrapping_mul(b) })))
+    }
+}
+
+struct Repeat;
+
+impl ServerStreamingService<Size> for Repeat {
+    type Response = Item;
+    type ResponseStream = Pin<Box<dyn Stream<Item = Result<Item, Status>> + Send>>;
+    type Future = Ready<Result<Response<Self::ResponseStream>, Status>>;
+
+    fn call(&mut self, request: Request<Size>) -> Self::Future {
+        let item = Bytes::from(vec![7; request.into_inner().size as usize]);
+        let items = stream::repeat_with(move || Ok(Item { item: item.clone() }));
+        ready(Ok(Response::new(Box::pin(items))))
+    }
+}
+
+struct Quotes;
+
+impl ServerStreamingService<()> for Quotes {
+    type Response = Eight;
+    type ResponseStream = Pin<Box<dyn Stream<Item = Result<Eight, Status>> + Send>>;
+    type Future = Ready<Result<Response<Self::ResponseStream>, Status>>;
+
+    fn call(&mut self, _: Request<()>) -> Self::Future {
+        ready(Ok(Response::new(Box::pin(stream::repeat_with(|| Ok(Quote::SOME.into()))))))
     }
 }
 
@@ -106,4 +188,48 @@ pub async fn multiply(channel: &Channel, args: Args) -> Result<i64> {
     let codec = ProstCodec::<Factors, Product>::default();
     let answer = client.unary(factors, PathAndQuery::from_static(MULTIPLY), codec).await?;
     Ok(answer.into_inner().product)
+}
+
+/// See [`Subject::drive`](crate::subject::Subject::drive). Streams only.
+///
+/// # Errors
+/// When a connection cannot be opened, or for another load.
+pub async fn drive(address: SocketAddr, load: Load, meter: &mut Meter) -> Result<JoinSet<Result<()>>> {
+    let mut tasks = JoinSet::new();
+    for _ in 0..load.connections {
+        let (channel, tally) = (connect(address).await?, meter.tally(load.timed));
+        match load.body {
+            case::Body::Items(size) => tasks.spawn(take(channel, size, tally)),
+            case::Body::Quotes => tasks.spawn(take_quotes(channel, tally)),
+            _ => bail!("tonic is measured with streams only"),
+        };
+    }
+    Ok(tasks)
+}
+
+async fn take(channel: Channel, size: usize, mut tally: Tally) -> Result<()> {
+    let mut client = ::tonic::client::Grpc::new(channel);
+    client.ready().await?;
+    let codec = ProstCodec::<Size, Item>::default();
+    let request = Request::new(Size { size: size as u32 });
+    let mut items =
+        client.server_streaming(request, PathAndQuery::from_static(REPEAT), codec).await?.into_inner();
+    while let Some(Item { item }) = items.message().await? {
+        ensure!(item.len() == size, "the item has another size");
+        tally.add(1);
+    }
+    bail!("the stream has ended")
+}
+
+async fn take_quotes(channel: Channel, mut tally: Tally) -> Result<()> {
+    let mut client = ::tonic::client::Grpc::new(channel);
+    client.ready().await?;
+    let codec = ProstCodec::<(), Eight>::default();
+    let path = PathAndQuery::from_static(QUOTES);
+    let mut quotes = client.server_streaming(Request::new(()), path, codec).await?.into_inner();
+    while let Some(quote) = quotes.message().await? {
+        ensure!(quote == Quote::SOME.into(), "the item is another one");
+        tally.add(1);
+    }
+    bail!("the stream has ended")
 }

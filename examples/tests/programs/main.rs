@@ -2,4 +2,8 @@
 
 mod arith_client;
 mod arith_server;
+mod chat;
 mod process;
+mod running;
+mod tail;
+mod upload;

@@ -2,15 +2,26 @@
 
 use crate::error::ProtocolError;
 
-/// What a Data frame costs beside its body, so that empty items are not free.
-pub const FRAME_COST: u32 = 32;
+/// What an item costs beside its bytes, so that empty ones are not free.
+pub const ITEM_COST: u32 = 32;
 
 /// The most credit that there can be.
 pub const MAX_CREDIT: u32 = i32::MAX as u32;
 
-/// What a Data frame with a body of `len` bytes costs.
+/// What an item of `len` bytes costs.
+#[inline]
 pub(crate) fn cost(len: usize) -> u64 {
-    len as u64 + u64::from(FRAME_COST)
+    len as u64 + u64::from(ITEM_COST)
+}
+
+/// What a Data frame costs that comes for a stream that is over: as much as the one item in it.
+pub(crate) fn late(body: usize) -> u64 {
+    body as u64 + u64::from(ITEM_COST)
+}
+
+/// What an item over the credit may cost so, in as many frames as it comes in.
+pub(crate) fn late_item(max_frame: u32) -> u64 {
+    2 * u64::from(max_frame)
 }
 
 /// What the peer lets this side send.
@@ -29,7 +40,11 @@ impl Credit {
         Self { left: window.into(), half: u64::from(window / 2).max(1), sent: 0, credits: 0 }
     }
 
-    /// Whether an item may begin. Once it has, its other parts may follow.
+    /// How much is left. While it is more than 0 an item may begin, whatever that costs.
+    pub(crate) fn left(&self) -> i64 {
+        self.left
+    }
+
     pub(crate) fn may_begin(&self) -> bool {
         self.left > 0
     }
@@ -69,9 +84,10 @@ impl Window {
         Self { size, left: size.into(), consumed: 0 }
     }
 
-    /// A Data frame came. False: the peer may not begin an item now.
-    pub(crate) fn charge(&mut self, cost: u64, begins: bool) -> bool {
-        let fair = !begins || self.left > 0;
+    /// An item begins. False: the peer has no credit for it.
+    #[inline]
+    pub(crate) fn begin(&mut self, cost: u64) -> bool {
+        let fair = self.left > 0;
         self.left -= cost as i64;
         fair
     }
@@ -132,8 +148,8 @@ mod tests {
     #[test]
     fn half_a_window_is_given_back_at_a_time() {
         let mut window = Window::new(100);
-        assert!(window.charge(130, true));
-        assert!(!window.charge(10, true) && window.charge(10, false));
+        assert!(window.begin(150));
+        assert!(!window.begin(0));
         assert_eq!((window.consume(49), window.consume(1), window.consume(60)), (None, Some(50), Some(60)));
         assert_eq!(window.left(), 60);
     }

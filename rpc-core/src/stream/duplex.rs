@@ -5,16 +5,15 @@ use std::mem;
 use std::sync::Arc;
 use std::task::Waker;
 
-use super::credit::{Credit, Window, cost};
+use super::credit::{Credit, Window, cost, late_item};
 use super::hub::{Hub, Side};
-use super::inbox::Inbox;
-use super::outbox::{OUTBOX_MARK, Outbox, item_cost};
+use super::inbox::{Arrival, Inbox};
+use super::outbox::{OUTBOX_MARK, Outbox};
 use super::{Fault, Outcome, Shape};
 use crate::body::Body;
 use crate::call_id::CallId;
 use crate::error::ProtocolError;
 use crate::frame::{Kind, flags};
-use crate::limits::Limits;
 use crate::metadata::Metadata;
 use crate::output::Output;
 use crate::status::Executed;
@@ -28,6 +27,9 @@ pub struct Duplex {
     pub(super) hub: Arc<Hub>,
     /// What is expected of it; the server's side expects nothing.
     shape: Shape,
+    /// Items that are ready together go out together. Not where the connection's task could send the first while the
+    /// next is still made.
+    pub(crate) packs: bool,
     state: Mutex<State>,
 }
 
@@ -42,10 +44,8 @@ pub(super) struct State {
     pub(super) window: Window,
     /// Credit that the peer is to be given.
     pub(super) owed: u32,
-    /// What came and was not consumed.
+    /// Bytes that came and were not consumed.
     pub(super) held: u64,
-    /// Nobody wants what comes.
-    pub(super) discards: bool,
     /// The client has sent its End.
     half_closed: bool,
     /// The server has begun to answer, with this beside it.
@@ -74,15 +74,15 @@ impl Duplex {
     /// A stream that the client opens with its Request, and its End if it has no items to send.
     pub(crate) fn opened_by_client(id: CallId, hub: Arc<Hub>, shape: Shape) -> Arc<Self> {
         let finish = if shape.sends() { Step::No } else { Step::Sent };
-        Self::new(id, hub, shape, finish)
+        Self::new(id, hub, shape, finish, false)
     }
 
     /// A stream that came to the server.
-    pub(crate) fn opened_to_server(id: CallId, hub: Arc<Hub>) -> Arc<Self> {
-        Self::new(id, hub, Shape::Bidi, Step::No)
+    pub(crate) fn opened_to_server(id: CallId, hub: Arc<Hub>, packs: bool) -> Arc<Self> {
+        Self::new(id, hub, Shape::Bidi, Step::No, packs)
     }
 
-    fn new(id: CallId, hub: Arc<Hub>, shape: Shape, finish: Step) -> Arc<Self> {
+    fn new(id: CallId, hub: Arc<Hub>, shape: Shape, finish: Step, packs: bool) -> Arc<Self> {
         let state = State {
             outbox: Outbox::default(),
             credit: Credit::new(hub.peer.window),
@@ -92,7 +92,6 @@ impl Duplex {
             window: Window::new(hub.own.window),
             owed: 0,
             held: 0,
-            discards: false,
             half_closed: false,
             opened: None,
             trailers: Metadata::EMPTY,
@@ -103,7 +102,7 @@ impl Duplex {
             flusher: None,
             reader: None,
         };
-        Arc::new(Self { id, hub, shape, state: Mutex::new(state) })
+        Arc::new(Self { id, hub, shape, packs, state: Mutex::new(state) })
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
@@ -125,45 +124,44 @@ impl Duplex {
         flags: u8,
         body: Body<'_>,
     ) -> Result<Option<Waker>, ProtocolError> {
-        let (len, last) = (body.as_slice().len(), flags & flags::MORE == 0);
-        let mut state = self.state();
+        let len = body.as_slice().len() as u64;
+        let mut guard = self.state();
+        let state = &mut *guard;
         let expected = match self.hub.side {
             Side::Client => state.opened.is_some(),
             Side::Server => !state.half_closed,
         };
-        if !expected || !last && len == 0 {
+        if !expected {
             return Err(ProtocolError::UnexpectedKind { kind: Kind::Data, id: self.id });
         }
-        let begins = !state.inbox.is_in_item();
-        if !state.window.charge(cost(len), begins) {
-            return Err(ProtocolError::OverCredit { id: self.id });
+        if flags & flags::COMPRESSED != 0 {
+            return Err(ProtocolError::UnknownFlags { kind: Kind::Data, flags });
         }
-        if state.discards {
-            state.inbox.skip(last);
-            return Ok(None);
+        let no_memory = !state.inbox.discards && !self.hub.reserve(len);
+        state.inbox.discards |= no_memory;
+        if !state.inbox.discards {
+            state.held += len;
         }
-        let limit = self.hub.own.max_frame;
-        let fault = if flags & flags::COMPRESSED != 0 {
-            Fault::Compressed
-        } else if state.inbox.item_len(len) > limit as usize {
-            Fault::ItemTooLarge { limit }
-        } else if !self.hub.reserve(cost(len)) {
-            Fault::OutOfMemory
-        } else {
-            state.held += cost(len);
-            state.inbox.push(cost(len), body, last);
-            return Ok(if last { state.reader.take() } else { None });
-        };
-        // What came before it stays.
-        state.discards = true;
-        state.inbox.skip(last);
+        let (limit, window) = (self.hub.own.max_frame, &mut state.window);
+        match state.inbox.push(&body, limit, |len| window.begin(cost(len))) {
+            Arrival::Items(_) if no_memory => Ok(self.fail(guard, Fault::OutOfMemory)),
+            Arrival::Items(true) => Ok(state.reader.take()),
+            Arrival::Items(false) => Ok(None),
+            Arrival::TooLarge => Ok(self.fail(guard, Fault::ItemTooLarge { limit })),
+            Arrival::NoCredit => Err(ProtocolError::OverCredit { id: self.id }),
+            Arrival::Broken => Err(ProtocolError::Truncated { kind: Kind::Data, field: "item length" }),
+        }
+    }
+
+    /// What came cannot be taken, and nothing after it; what came before it stays.
+    fn fail(self: &Arc<Self>, mut state: MutexGuard<'_, State>, fault: Fault) -> Option<Waker> {
+        state.inbox.discards = true;
         state.incoming.get_or_insert(Outcome::Fault(fault));
         let reader = state.reader.take();
-        match self.hub.side {
-            Side::Client => self.cancel(state),
-            Side::Server => drop(state),
+        if self.hub.side == Side::Client {
+            self.cancel(state);
         }
-        Ok(reader)
+        reader
     }
 
     /// The client's End came.
@@ -193,9 +191,8 @@ impl Duplex {
         state.opened = Some(metadata);
         let reader = state.reader.take();
         if !self.shape.answers() && !state.over {
-            state.discards = true;
-            state.incoming = Some(Outcome::Fault(Fault::WrongShape { stream: true }));
-            self.cancel(state);
+            drop(state);
+            return Ok(self.fail(self.state(), Fault::WrongShape { stream: true }).or(reader));
         }
         Ok(reader)
     }
@@ -207,8 +204,8 @@ impl Duplex {
             let fault = Fault::WrongShape { stream: false };
             return state.end(Outcome::Fault(fault), Metadata::EMPTY, woken);
         }
-        if !state.discards {
-            state.inbox.push(0, body, true);
+        if !state.inbox.discards {
+            state.inbox.push_item(body.into_bytes());
         }
         state.end(Outcome::Complete, metadata, woken);
     }
@@ -228,10 +225,10 @@ impl Duplex {
         self.state().end(outcome, Metadata::EMPTY, woken);
     }
 
-    /// The server gives the call up: a handler that cannot be dropped finds out from either half.
-    pub(crate) fn stop(&self) {
+    /// The same, and wakes them.
+    pub(crate) fn end_now(&self, outcome: Outcome) {
         let mut woken = Vec::new();
-        self.end(Outcome::GivenUp, &mut woken);
+        self.end(outcome, &mut woken);
         woken.into_iter().for_each(Waker::wake);
     }
 
@@ -264,7 +261,8 @@ impl Duplex {
     /// What the peer may have sent before it knew that the call is over, and how many Credits.
     pub(crate) fn late(&self) -> (u64, u32) {
         let state = self.state();
-        let items = if state.half_closed { 0 } else { state.window.left() + largest(self.hub.own) };
+        let items =
+            if state.half_closed { 0 } else { state.window.left() + late_item(self.hub.own.max_frame) };
         (items, state.credit.unpaid().saturating_add(1))
     }
 
@@ -285,7 +283,7 @@ impl Duplex {
         if increment > 0 && state.incoming.is_none() {
             out.put(Kind::Credit, 0, self.id, &increment.to_be_bytes());
         }
-        state.outbox.drain(self.id, out, room);
+        state.outbox.drain(self.id, out, self.hub.peer.max_frame, room);
         if state.outbox.len() < OUTBOX_MARK && state.credit.may_begin() {
             woken.extend(state.sender.take());
         }
@@ -309,11 +307,6 @@ impl Duplex {
         }
         self.announce(state, true);
     }
-}
-
-/// What the largest item costs that is taken, cut as it usually is.
-pub(crate) fn largest(own: Limits) -> u64 {
-    item_cost(own.max_frame as usize)
 }
 
 impl State {

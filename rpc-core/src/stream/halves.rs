@@ -2,21 +2,22 @@
 
 use std::mem;
 use std::sync::Arc;
-use std::task::{Context, Poll};
-
-use bytes::Bytes;
+use std::task::{Context, Poll, Waker};
 
 use super::Outcome;
-use super::duplex::{Duplex, Step};
+use super::credit::ITEM_COST;
+use super::duplex::{Duplex, State, Step};
 use super::hub::Side;
 use super::inbox::Batch;
-use super::outbox::{OUTBOX_MARK, item_cost};
-use crate::frame::{HEADER_LEN, Kind, flags};
+use super::outbox::OUTBOX_MARK;
+use super::parcel::{ITEM_HEAD, Large, Parcel};
+use crate::frame::HEADER_LEN;
 use crate::message::write_metadata;
 use crate::metadata::Metadata;
 use crate::output::TooLarge;
 #[cfg(planted)]
 use crate::planted::{Bug, bites};
+use crate::sync::MutexGuard;
 
 /// The call is over; why, its receiving half knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,36 +33,55 @@ pub enum Next {
 }
 
 impl Duplex {
-    /// Ready when an item may be sent.
-    pub fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<Result<(), Closed>> {
-        let mut state = self.state();
-        if state.over || state.finish != Step::No {
-            return Poll::Ready(Err(Closed));
+    /// Ready when items may be sent: how much credit there is, which the last of them may exceed.
+    pub(crate) fn poll_credit(&self, cx: &mut Context<'_>) -> Poll<Result<u64, Closed>> {
+        let state = self.state();
+        match state.may_send() {
+            Ok(true) => Poll::Ready(Ok(state.credit.left().unsigned_abs())),
+            Ok(false) => {
+                wait(state, |state| &mut state.sender, cx);
+                Poll::Pending
+            }
+            Err(closed) => Poll::Ready(Err(closed)),
         }
-        if state.credit.may_begin() && state.outbox.len() < OUTBOX_MARK {
-            return Poll::Ready(Ok(()));
-        }
-        let old = state.sender.replace(cx.waker().clone());
-        drop(state);
-        drop(old);
-        Poll::Pending
     }
 
-    /// Sends an item, `encoded` and behind it `shared`, once [`poll_ready`](Self::poll_ready) said that
-    /// it may be. `encoded` may be taken.
-    ///
-    /// # Errors
-    /// When the call is over; nothing is sent then.
-    pub fn send(self: &Arc<Self>, encoded: &mut Vec<u8>, shared: Option<Bytes>) -> Result<(), Closed> {
-        let len = encoded.len() + shared.as_ref().map_or(0, Bytes::len);
+    /// Sends the items of a parcel, which is empty after that, as soon as one of them may be sent.
+    pub(crate) fn poll_send(
+        self: &Arc<Self>,
+        parcel: &mut Parcel,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Closed>> {
         let mut state = self.state();
-        if state.over || state.finish != Step::No {
-            return Err(Closed);
+        match state.may_send() {
+            Ok(true) => {
+                state.credit.charge(parcel.cost());
+                state.outbox.push(parcel);
+                self.announce(state, true);
+                Poll::Ready(Ok(()))
+            }
+            Ok(false) => {
+                wait(state, |state| &mut state.sender, cx);
+                Poll::Pending
+            }
+            Err(closed) => Poll::Ready(Err(closed)),
         }
-        state.credit.charge(item_cost(len));
-        state.outbox.push(self.id, encoded, shared);
-        self.announce(state, true);
-        Ok(())
+    }
+
+    /// Sends items after [`poll_credit`](Self::poll_credit) said that they may be.
+    pub(crate) fn send(self: &Arc<Self>, parcel: &mut Parcel, large: Option<Large>) {
+        let mut state = self.state();
+        if state.over {
+            return;
+        }
+        state.credit.charge(parcel.cost());
+        state.outbox.push(parcel);
+        if let Some(large) = large {
+            state.credit.charge(large.cost());
+            state.outbox.push_large(large);
+        }
+        let has_something = !state.outbox.is_empty();
+        self.announce(state, has_something);
     }
 
     /// The largest item that the peer takes, in bytes.
@@ -76,32 +96,35 @@ impl Duplex {
     /// When it is longer than the peer takes; nothing is sent then.
     pub(crate) fn put_head(self: &Arc<Self>, metadata: &Metadata) -> Result<(), TooLarge> {
         let mut body = Vec::new();
-        let flags = flags::MORE | write_metadata(&mut body, metadata);
+        let flags = write_metadata(&mut body, metadata);
         let len = HEADER_LEN + body.len();
         if len > self.hub.peer.max_frame as usize {
             return Err(TooLarge { len });
         }
         let mut state = self.state();
         if !state.over {
-            state.outbox.put(Kind::Response, flags, self.id, &body);
+            state.outbox.push_head(flags, body);
             self.announce(state, true);
         }
         Ok(())
     }
 
-    /// Ready when nothing waits to go out any more.
-    pub(crate) fn poll_flushed(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut state = self.state();
+    /// Ready when nothing waits to go out any more; an error if it was dropped, for the call is over.
+    pub(crate) fn poll_flushed(&self, cx: &mut Context<'_>) -> Poll<Result<(), Closed>> {
+        let state = self.state();
+        #[cfg(planted)]
+        let mut state = state;
         #[cfg(planted)]
         if !state.outbox.is_empty() && bites(Bug::LostItems) {
             state.outbox.clear();
         }
-        if state.over || state.outbox.is_empty() {
-            return Poll::Ready(());
+        if state.over {
+            return Poll::Ready(Err(Closed));
         }
-        let old = state.flusher.replace(cx.waker().clone());
-        drop(state);
-        drop(old);
+        if state.outbox.is_empty() {
+            return Poll::Ready(Ok(()));
+        }
+        wait(state, |state| &mut state.flusher, cx);
         Poll::Pending
     }
 
@@ -118,12 +141,12 @@ impl Duplex {
     pub fn give_up(self: &Arc<Self>) {
         let mut woken = Vec::new();
         self.expire(Outcome::GivenUp, &mut woken);
-        woken.into_iter().for_each(std::task::Waker::wake);
+        woken.into_iter().for_each(Waker::wake);
     }
 
     /// Ready when the server has begun to answer, or the call has ended without that.
     pub fn poll_opened(&self, cx: &mut Context<'_>) -> Poll<Result<(), Outcome>> {
-        let mut state = self.state();
+        let state = self.state();
         // The head came before whatever ended it.
         if state.opened.is_some() {
             return Poll::Ready(Ok(()));
@@ -131,9 +154,7 @@ impl Duplex {
         if let Some(outcome) = &state.incoming {
             return Poll::Ready(Err(outcome.clone()));
         }
-        let old = state.reader.replace(cx.waker().clone());
-        drop(state);
-        drop(old);
+        wait(state, |state| &mut state.reader, cx);
         Poll::Pending
     }
 
@@ -147,22 +168,20 @@ impl Duplex {
         if let Some(outcome) = &state.incoming {
             return Poll::Ready(Next::End(outcome.clone()));
         }
-        let old = state.reader.replace(cx.waker().clone());
-        drop(state);
-        drop(old);
+        wait(state, |state| &mut state.reader, cx);
         Poll::Pending
     }
 
-    /// Items that cost so much were consumed: the peer may send more.
-    pub fn consume(self: &Arc<Self>, cost: u64) {
+    /// So many items were consumed, of so many bytes together: the peer may send more.
+    pub fn consume(self: &Arc<Self>, items: u64, bytes: u64) {
         let mut state = self.state();
-        let cost = cost.min(state.held);
-        state.held -= cost;
-        self.hub.release(cost);
-        let due = match state.window.consume(cost) {
+        let held = (bytes + items * ITEM_HEAD as u64).min(state.held);
+        state.held -= held;
+        self.hub.release(held);
+        let due = match state.window.consume(bytes + items * u64::from(ITEM_COST)) {
             #[cfg(planted)]
             Some(_) if bites(Bug::CreditLeak) => false,
-            Some(increment) if !state.discards && state.incoming.is_none() && !state.over => {
+            Some(increment) if !state.inbox.discards && state.incoming.is_none() && !state.over => {
                 state.owed = state.owed.saturating_add(increment);
                 true
             }
@@ -180,7 +199,6 @@ impl Duplex {
     /// Nobody takes items any more. At the client that gives the call up, unless it is over.
     pub fn stop_reading(self: &Arc<Self>) {
         let mut state = self.state();
-        state.discards = true;
         state.inbox.discard();
         let held = mem::take(&mut state.held);
         drop(state);
@@ -201,4 +219,28 @@ impl Duplex {
     pub fn trailers(&self) -> Metadata {
         self.state().trailers.clone()
     }
+}
+
+impl State {
+    fn may_send(&self) -> Result<bool, Closed> {
+        match self.over || self.finish != Step::No {
+            true => Err(Closed),
+            false => Ok(self.credit.may_begin() && self.outbox.len() < OUTBOX_MARK),
+        }
+    }
+}
+
+/// Leaves a waker; the one before is dropped outside the lock.
+fn wait(
+    mut state: MutexGuard<'_, State>,
+    place: impl FnOnce(&mut State) -> &mut Option<Waker>,
+    cx: &Context<'_>,
+) {
+    let place = place(&mut state);
+    let old = match place {
+        Some(old) if old.will_wake(cx.waker()) => None,
+        place => place.replace(cx.waker().clone()),
+    };
+    drop(state);
+    drop(old);
 }

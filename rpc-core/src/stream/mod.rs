@@ -10,13 +10,15 @@ mod halves;
 mod hub;
 mod inbox;
 pub(crate) mod outbox;
+mod parcel;
 
-pub use credit::{FRAME_COST, MAX_CREDIT};
+pub use credit::{ITEM_COST, MAX_CREDIT};
 pub use duplex::Duplex;
-pub(crate) use duplex::largest;
 pub use halves::{Closed, Next};
 pub use hub::{Hub, Memory, Side};
 pub use inbox::Batch;
+pub(crate) use parcel::PackError;
+pub use parcel::{Large, Parcel};
 
 use crate::status::{Executed, Status};
 
@@ -72,9 +74,6 @@ pub enum Fault {
         /// The limit in bytes.
         limit: u32,
     },
-    /// An item is compressed, which version 1 does not know.
-    #[error("an item is compressed, which is not supported")]
-    Compressed,
     /// There is no memory for it.
     #[error("out of memory for streams")]
     OutOfMemory,

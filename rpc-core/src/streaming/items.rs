@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 
 use crate::format::{DecodeError, Format};
 use crate::status::{Executed, Status};
-use crate::stream::{Batch, Duplex, Fault, Next, Outcome};
+use crate::stream::{Batch, Duplex, Fault, ITEM_COST, Next, Outcome};
 
 /// Turns how a stream ends into the errors of one side, and may end it before its time.
 pub trait Ending: Send {
@@ -71,8 +71,8 @@ pub(super) struct Items<T, X> {
     duplex: Arc<Duplex>,
     format: Format,
     batch: Batch,
-    /// Cost of the items that were taken and not told of.
-    consumed: u64,
+    /// Items that were taken and not told of, and their bytes.
+    consumed: (u64, u64),
     half_window: u64,
     ending: X,
     types: PhantomData<fn() -> T>,
@@ -84,7 +84,25 @@ impl<T, X> Unpin for Items<T, X> {}
 impl<T, X> Items<T, X> {
     pub(super) fn new(duplex: Arc<Duplex>, format: Format, ending: X) -> Self {
         let half_window = duplex.half_window();
-        Self { duplex, format, batch: Batch::default(), consumed: 0, half_window, ending, types: PhantomData }
+        Self {
+            duplex,
+            format,
+            batch: Batch::default(),
+            consumed: (0, 0),
+            half_window,
+            ending,
+            types: PhantomData,
+        }
+    }
+}
+
+impl<T, X> Items<T, X> {
+    /// The peer may send more, for what was consumed.
+    fn tell(&mut self) {
+        let (items, bytes) = std::mem::take(&mut self.consumed);
+        if items > 0 {
+            self.duplex.consume(items, bytes);
+        }
     }
 }
 
@@ -95,20 +113,19 @@ impl<T: DeserializeOwned + 'static, X: Ending> Stream for Items<T, X> {
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.get_mut();
         loop {
-            if let Some((cost, body)) = this.batch.pop() {
+            if let Some((len, body)) = this.batch.pop() {
                 let decoded = this.format.decode(body);
-                this.consumed += cost;
-                if this.consumed >= this.half_window {
-                    this.duplex.consume(std::mem::take(&mut this.consumed));
+                this.consumed.0 += 1;
+                this.consumed.1 += len as u64;
+                if this.consumed.1 + this.consumed.0 * u64::from(ITEM_COST) >= this.half_window {
+                    this.tell();
                 }
                 return Poll::Ready(Some(decoded.map_err(|source| {
                     this.duplex.stop_reading();
                     this.ending.undecodable(source)
                 })));
             }
-            if this.consumed > 0 {
-                this.duplex.consume(std::mem::take(&mut this.consumed));
-            }
+            this.tell();
             match this.duplex.poll_items(cx, &mut this.batch) {
                 Poll::Ready(Next::Items) => this.ending.heard(),
                 Poll::Ready(Next::End(outcome)) => return Poll::Ready(this.ending.ended(outcome).map(Err)),

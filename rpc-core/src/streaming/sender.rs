@@ -11,10 +11,7 @@ use futures_core::Stream;
 use serde::Serialize;
 
 use crate::format::{EncodeError, Format};
-use crate::stream::{Closed, Duplex};
-
-/// An encoding buffer larger than this is given back.
-const KEPT: usize = 16 * 1024;
+use crate::stream::{Closed, Duplex, PackError, Parcel};
 
 /// Sends the items of a call. [`finish`](Self::finish) says that there are no more; dropping it without
 /// that gives the call up, on the server too.
@@ -22,7 +19,7 @@ const KEPT: usize = 16 * 1024;
 pub struct Sender<T> {
     duplex: Arc<Duplex>,
     format: Format,
-    buffer: Vec<u8>,
+    parcel: Parcel,
     finished: bool,
     /// Lasts as long as this.
     _keep: Arc<dyn Any + Send + Sync>,
@@ -50,6 +47,15 @@ pub enum SendError {
     },
 }
 
+impl SendError {
+    pub(super) fn of(error: PackError, limit: u32) -> Self {
+        match error {
+            PackError::Encode(error) => SendError::Encode(error),
+            PackError::TooLarge { len } => SendError::TooLarge { len, limit },
+        }
+    }
+}
+
 impl From<Closed> for SendError {
     fn from(_: Closed) -> Self {
         SendError::Closed
@@ -58,7 +64,7 @@ impl From<Closed> for SendError {
 
 impl<T> Sender<T> {
     pub(super) fn new(duplex: Arc<Duplex>, format: Format, keep: Arc<dyn Any + Send + Sync>) -> Self {
-        Self { duplex, format, buffer: Vec::new(), finished: false, _keep: keep, types: PhantomData }
+        Self { duplex, format, parcel: Parcel::default(), finished: false, _keep: keep, types: PhantomData }
     }
 
     /// Sends an item, as soon as the server has room for it.
@@ -75,8 +81,18 @@ impl<T> Sender<T> {
     where
         T: Serialize + 'static,
     {
-        poll_fn(|cx| self.duplex.poll_ready(cx)).await?;
-        send_now(&self.duplex, self.format, &mut self.buffer, &item)
+        let Self { duplex, format, parcel, .. } = self;
+        // What an unfinished call left.
+        parcel.clear();
+        let limit = duplex.largest_item();
+        match parcel.pack(*format, &item, limit).map_err(|error| SendError::of(error, limit))? {
+            None => poll_fn(|cx| duplex.poll_send(parcel, cx)).await?,
+            Some(large) => {
+                poll_fn(|cx| duplex.poll_credit(cx)).await?;
+                duplex.send(parcel, Some(large));
+            }
+        }
+        Ok(())
     }
 
     /// Sends all items of a stream, each as soon as the server has room for it. To end the call's items
@@ -104,28 +120,6 @@ impl<T> Sender<T> {
         self.finished = true;
         self.duplex.finish();
     }
-}
-
-/// Encodes an item and sends it, after the stream said that it is ready.
-#[inline]
-pub(super) fn send_now<T: Serialize + 'static>(
-    duplex: &Arc<Duplex>,
-    format: Format,
-    buffer: &mut Vec<u8>,
-    item: &T,
-) -> Result<(), SendError> {
-    buffer.clear();
-    let shared = format.encode_split(item, buffer)?;
-    let (len, limit) =
-        (buffer.len() + shared.as_ref().map_or(0, |shared| shared.len()), duplex.largest_item());
-    if len > limit as usize {
-        return Err(SendError::TooLarge { len, limit });
-    }
-    duplex.send(buffer, shared)?;
-    if buffer.capacity() > KEPT {
-        *buffer = Vec::new();
-    }
-    Ok(())
 }
 
 impl<T> Drop for Sender<T> {

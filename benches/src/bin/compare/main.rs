@@ -22,7 +22,8 @@ compare [--rounds N] [--seconds N] [--case NAME].. [--subject NAME].. [--json FI
 compare serve SUBJECT [--listen ADDRESS] [--runtime current|multi]
 compare drive SUBJECT ADDRESS --case NAME [--seconds N] [--runtime current|multi]
 
-cases: one c64 c256 8x32 1mib; subjects: floor ours unix, with the feature `tls` also tls";
+cases: one c64 c256 8x32 1mib; with streams: items64 quotes items64k, beside (ours alone)
+subjects: floor ours unix, with the feature `tls` also tls, with `peers` also tonic (streams alone)";
 
 /// The flavour of tokio's runtime.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

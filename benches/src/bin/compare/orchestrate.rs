@@ -38,7 +38,7 @@ impl Default for Plan {
         Self {
             rounds: 5,
             seconds: 2.0,
-            cases: Case::ALL.to_vec(),
+            cases: Case::UNARY.to_vec(),
             subjects: Subject::USUAL.to_vec(),
             json: None,
             pin: true,

@@ -3,7 +3,7 @@
 use super::*;
 use crate::error::ProtocolError;
 use crate::limits::DEFAULT_WINDOW;
-use crate::stream::{self, Batch, Next};
+use crate::stream::{self, Batch, Next, Parcel};
 
 const STATUS: &[u8] = b"\x02\x02\0\0\0\x02no";
 const ONE: &[u8] = &[0, 0, 0, 1];
@@ -121,7 +121,7 @@ fn what_a_server_may_send_depends_on_the_state_of_the_stream() {
     for at in [Begun, Answered, HalfClosed, GivenUp, Ended, SlotUsedAgain, NeverOpened] {
         let open = matches!(at, Answered | HalfClosed | GivenUp);
         for (kind, more, body, allowed) in [
-            (Kind::Data, 0, &b"item"[..], open),
+            (Kind::Data, 0, &b"\0\0\0\x04item"[..], open),
             (Kind::End, 0, b"", open),
             (Kind::Credit, 0, ONE, open || at == Begun),
             (Kind::Response, flags::MORE, b"", at == Begun),
@@ -172,12 +172,18 @@ fn items_for_a_call_without_a_stream_are_an_error() {
 fn items_beyond_the_window_are_an_error_also_when_the_call_was_given_up() {
     for at in [At::Answered, At::HalfClosed, At::GivenUp] {
         let (mut client, id) = client_with_stream(at);
-        for _ in 0..DEFAULT_WINDOW / stream::FRAME_COST {
-            client.receive(Kind::Data, 0, id, b"").unwrap();
+        for _ in 0..DEFAULT_WINDOW / stream::ITEM_COST {
+            client.receive(Kind::Data, 0, id, &[0; 4]).unwrap();
         }
         let error = Err(ProtocolError::OverCredit { id });
-        assert_eq!(client.receive(Kind::Data, 0, id, b""), error, "{at:?}");
+        assert_eq!(client.receive(Kind::Data, 0, id, &[0; 4]), error, "{at:?}");
     }
+}
+
+/// Sends an item for which there is credit.
+fn send(duplex: &Arc<Duplex>, item: &[u8]) {
+    let (mut parcel, large) = Parcel::raw(item);
+    duplex.send(&mut parcel, large);
 }
 
 #[test]
@@ -198,7 +204,7 @@ fn each_half_window_that_was_sent_pays_for_one_credit_for_ever() {
     let (id, duplex) = client.stream(Shape::Client);
     let half = DEFAULT_WINDOW / 2;
     for _ in 0..3000 {
-        duplex.send(&mut vec![0; half as usize], None).unwrap();
+        send(&duplex, &vec![0; half as usize]);
         client.receive(Kind::Credit, 0, id, &half.to_be_bytes()).unwrap();
         client.calls.hub().fill(client.calls.hub().take(), &mut Output::default(), 1, &mut Vec::new());
     }
@@ -256,7 +262,7 @@ fn a_go_away_ends_the_streams_above_it_as_not_executed_and_keeps_the_others() {
     client.go_away(kept).unwrap();
     assert!(matches!(outcome(&other), stream::Outcome::Lost(Executed::No)));
     client.head(kept);
-    one.send(&mut b"goes on".to_vec(), None).unwrap();
+    send(&one, b"goes on");
     assert_eq!(client.kinds().last(), Some(&Kind::Data));
 }
 
@@ -276,7 +282,7 @@ fn a_stream_of_a_lost_connection_may_have_run_only_if_its_request_was_written() 
 fn closing_gives_every_open_stream_up() {
     let mut client = Client::new();
     let (_, duplex) = client.stream(Shape::Bidi);
-    duplex.send(&mut b"never goes out".to_vec(), None).unwrap();
+    send(&duplex, b"never goes out");
     client.calls.cancel_all(&mut client.out, &mut client.woken);
     assert_eq!(client.kinds(), [Kind::Request, Kind::Cancel]);
     assert!(matches!(outcome(&duplex), stream::Outcome::Lost(Executed::Maybe)));

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::stream::outbox::{PART, item_cost};
-use crate::stream::{Batch, Duplex, Hub, Next, Side};
+use crate::stream::credit::{cost, late, late_item};
+use crate::stream::outbox::PART;
+use crate::stream::{Batch, Duplex, Hub, Next, Parcel, Side};
 
 const STREAM_KINDS: [Kind; 3] = [Kind::Data, Kind::End, Kind::Credit];
 
@@ -21,7 +22,7 @@ fn refused_stream(server: &mut Server) -> CallId {
 fn open_stream(server: &mut Server) -> (CallId, Arc<Duplex>) {
     let id = server.request(flags::NAME | flags::MORE, ONCE).unwrap().id;
     let hub = Hub::new(Side::Server, Limits::default(), Limits::default(), None);
-    (id, server.calls.open_stream(id, &hub))
+    (id, server.calls.open_stream(id, &hub, true))
 }
 
 #[test]
@@ -83,11 +84,9 @@ fn stream_frames_that_nothing_paid_for_end_the_connection_after_the_burst() {
 
 /// Sends an item as honest clients cut it.
 fn item(server: &mut Server, id: CallId, len: usize) {
-    let body = vec![0; len];
-    let mut parts = body.chunks(PART).peekable();
-    while let Some(part) = parts.next() {
-        let flags = if parts.peek().is_some() { flags::MORE } else { 0 };
-        server.receive(Kind::Data, flags, id, part).unwrap();
+    let body = [&(len as u32).to_be_bytes()[..], &vec![0; len]].concat();
+    for part in body.chunks(PART) {
+        server.receive(Kind::Data, 0, id, part).unwrap();
     }
 }
 
@@ -108,9 +107,9 @@ fn whatever_an_honest_client_sends_before_it_knows_of_the_end_is_borne() {
             // It has a credit of 1, and begins the largest item.
             let len = 1000;
             let mut left = u64::from(window) - 1;
-            while left > item_cost(2 * len) {
+            while left > cost(2 * len) {
                 item(&mut server, id, len);
-                left -= item_cost(len);
+                left -= cost(len);
             }
             item(&mut server, id, (left - cost(0)) as usize);
             item(&mut server, id, max_frame as usize);
@@ -125,9 +124,10 @@ fn a_stream_pays_for_what_comes_late_and_beyond_that_the_budget_does() {
     let mut server = Server::new();
     let (id, _) = open_stream(&mut server);
     server.calls.end(id);
-    let paid = u64::from(Limits::default().window) + item_cost(Limits::default().max_frame as usize);
+    let Limits { window, max_frame, .. } = Limits::default();
+    let paid = u64::from(window) + late_item(max_frame) + late(0);
     let one = vec![0; PART];
-    for _ in 0..paid / cost(PART) + 1000 {
+    for _ in 0..paid / late(PART) + 1000 {
         server.receive(Kind::Data, 0, id, &one).unwrap();
     }
     let error = server.receive(Kind::Data, 0, id, &one).unwrap_err();
@@ -163,8 +163,10 @@ fn each_half_window_that_was_sent_pays_for_one_credit_for_ever() {
     let (id, duplex) = open_stream(&mut server);
     let half = Limits::default().window / 2;
     for _ in 0..3000 {
-        duplex.send(&mut vec![0; half as usize - 1000], None).unwrap();
-        duplex.send(&mut vec![0; 1000], None).unwrap();
+        for len in [half as usize - 1000, 1000] {
+            let (mut parcel, large) = Parcel::raw(&vec![0; len]);
+            duplex.send(&mut parcel, large);
+        }
         server.receive(Kind::Credit, 0, id, &half.to_be_bytes()).unwrap();
     }
 }
@@ -184,7 +186,8 @@ fn what_a_client_may_send_depends_on_the_state_of_its_stream() {
             let mut server = Server::new();
             let (id, _) = open_stream(&mut server);
             reach(&mut server, id);
-            let got = server.receive(kind, 0, id, &[0, 0, 0, 1]);
+            let body = if kind == Kind::Data { [0; 4] } else { [0, 0, 0, 1] };
+            let got = server.receive(kind, 0, id, &body);
             assert_eq!(got.is_ok(), expected, "{kind:?} in state {at}: {got:?}");
         }
     }
@@ -197,7 +200,7 @@ fn a_frame_wakes_whoever_waits_for_it() {
     let mut cx = std::task::Context::from_waker(Waker::noop());
     let mut batch = Batch::default();
     assert!(duplex.poll_items(&mut cx, &mut batch).is_pending());
-    let event = server.receive(Kind::Data, flags::MORE, id, b"ha");
+    let event = server.receive(Kind::Data, 0, id, b"\0\0\0\x04ha");
     assert!(matches!(event, Ok(Event::Nothing)), "half an item is none: {event:?}");
     assert!(matches!(server.receive(Kind::Data, 0, id, b"lf"), Ok(Event::Stream(_))));
     assert!(matches!(duplex.poll_items(&mut cx, &mut batch), std::task::Poll::Ready(Next::Items)));

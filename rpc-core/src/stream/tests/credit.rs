@@ -7,7 +7,7 @@ fn a_sender_starts_with_the_window_that_its_peer_announced() {
     let peer = Limits { window: 2 * MIN_WINDOW, ..End::limits() };
     let hub = Hub::new(Side::Server, End::limits(), peer, None);
     let end = End::served_by(hub);
-    for _ in 0..2 * WINDOW / FRAME {
+    for _ in 0..2 * WINDOW / ITEM {
         end.send(b"");
         end.sent();
     }
@@ -18,7 +18,7 @@ fn a_sender_starts_with_the_window_that_its_peer_announced() {
 fn a_receiver_takes_no_more_than_the_window_that_it_announced() {
     let own = Limits { window: 2 * MIN_WINDOW, ..End::limits() };
     let end = End::served_by(Hub::new(Side::Server, own, End::limits(), None));
-    for _ in 0..2 * WINDOW / FRAME {
+    for _ in 0..2 * WINDOW / ITEM {
         end.item(b"").unwrap();
     }
     assert_eq!(end.item(b""), over_credit());
@@ -32,7 +32,7 @@ fn credit_belongs_to_one_stream_and_to_one_direction() {
     one.send(&[0; WINDOW]);
     one.sent();
     assert_eq!((one.is_ready(), other.is_ready()), (Some(false), Some(true)));
-    one.item(&[0; WINDOW - FRAME]).unwrap();
+    one.item(&[0; WINDOW - ITEM]).unwrap();
     one.credit(WINDOW);
     assert_eq!(one.item(b""), over_credit(), "credit to send is none to receive");
     other.open().unwrap();
@@ -45,8 +45,8 @@ fn a_sender_begins_an_item_only_while_it_has_credit_and_goes_below_zero_once() {
     end.send(&[0; 60_000]);
     end.send(&[0; 100_000]);
     end.sent();
-    // Two parts.
-    let below = 60_000 + FRAME + 100_000 + 2 * FRAME - WINDOW;
+    // In parts, which cost nothing more.
+    let below = 60_000 + ITEM + 100_000 + ITEM - WINDOW;
     assert_eq!(end.is_ready(), Some(false));
     end.credit(below);
     assert_eq!(end.is_ready(), Some(false), "it stands at 0");
@@ -55,12 +55,12 @@ fn a_sender_begins_an_item_only_while_it_has_credit_and_goes_below_zero_once() {
 }
 
 #[test]
-fn a_data_frame_costs_its_body_and_32() {
+fn an_item_costs_its_bytes_and_32() {
     let end = End::server();
-    end.item(&[0; WINDOW - FRAME]).unwrap();
+    end.item(&[0; WINDOW - ITEM]).unwrap();
     assert_eq!(end.item(b""), over_credit());
     let end = End::server();
-    end.item(&[0; WINDOW - FRAME - 1]).unwrap();
+    end.item(&[0; WINDOW - ITEM - 1]).unwrap();
     end.item(b"at a credit of 1").unwrap();
     assert_eq!(end.item(b""), over_credit());
 }
@@ -68,30 +68,33 @@ fn a_data_frame_costs_its_body_and_32() {
 #[test]
 fn a_receiver_takes_the_other_parts_of_an_item_whatever_the_credit() {
     let end = End::server();
-    end.data(flags::MORE, &[1; WINDOW - 1000]).unwrap();
+    end.begin(WINDOW, &[1; WINDOW - 1000]).unwrap();
     for _ in 0..999 {
-        end.data(flags::MORE, &[1]).unwrap();
+        end.part(&[1]).unwrap();
     }
-    end.data(0, &[1]).unwrap();
-    assert_eq!(end.item(b""), over_credit(), "the next item begins below 0");
+    // Its last part, and the next item with it.
+    assert_eq!(end.data(0, &[1, 0, 0, 0, 0]), over_credit(), "the next item begins below 0");
+    let end = End::server();
+    end.begin(WINDOW, &[1; WINDOW - 1]).unwrap();
+    end.part(&[1]).unwrap();
     assert!(end.take() == [vec![1; WINDOW]]);
 }
 
 #[test]
 fn credit_is_given_back_for_half_a_window_and_as_it_was_charged() {
     let end = End::server();
-    end.item(&[0; HALF - 1 - FRAME]).unwrap();
+    end.item(&[0; HALF - 1 - ITEM]).unwrap();
     end.take();
     assert_eq!(end.kinds(), []);
     end.item(b"").unwrap();
     assert_eq!(end.kinds(), [], "it came, and is not consumed");
     end.take();
-    assert_eq!(end.kinds(), [(Kind::Credit, HALF - 1 + FRAME)]);
-    end.data(flags::MORE, &[0; HALF]).unwrap();
+    assert_eq!(end.kinds(), [(Kind::Credit, HALF - 1 + ITEM)]);
+    end.begin(HALF + 10, &[0; HALF]).unwrap();
     assert_eq!(end.kinds(), [], "half an item cannot be consumed");
-    end.data(0, &[0; 10]).unwrap();
+    end.part(&[0; 10]).unwrap();
     end.take();
-    assert_eq!(end.kinds(), [(Kind::Credit, HALF + 10 + 2 * FRAME)]);
+    assert_eq!(end.kinds(), [(Kind::Credit, HALF + 10 + ITEM)]);
 }
 
 #[test]
@@ -147,7 +150,7 @@ fn frames_other_than_data_need_no_credit() {
     assert_eq!(end.is_ready(), Some(false));
     end.item(&[0; HALF]).unwrap();
     end.take();
-    assert_eq!(end.kinds(), [(Kind::Credit, HALF + FRAME)]);
+    assert_eq!(end.kinds(), [(Kind::Credit, HALF + ITEM)]);
     end.duplex.finish();
     assert_eq!(end.kinds(), [(Kind::End, 0)]);
     end.duplex.give_up();
@@ -166,7 +169,7 @@ fn a_sender_waits_at_64_kib_that_have_not_gone_out_whatever_its_credit() {
     end.send(&[0; 40_000]);
     end.send(&[0; 40_000]);
     let (wakes, waker) = Wakes::new();
-    assert!(end.duplex.poll_ready(&mut Context::from_waker(&waker)).is_pending());
+    assert!(end.duplex.poll_credit(&mut Context::from_waker(&waker)).is_pending());
     let (mut out, mut woken) = (Output::default(), Vec::new());
     end.hub.fill(end.hub.take(), &mut out, 1, &mut woken);
     woken.into_iter().for_each(Waker::wake);

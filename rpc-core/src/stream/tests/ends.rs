@@ -6,6 +6,8 @@ use super::*;
 use crate::frame::Frame;
 use crate::server::Calls;
 use crate::status::Executed;
+use crate::stream::outbox::PART;
+use crate::stream::parcel::PACK;
 
 #[test]
 fn the_end_stands_behind_the_last_item_however_they_go_out() {
@@ -22,9 +24,13 @@ fn the_end_stands_behind_the_last_item_however_they_go_out() {
             end.hub.fill(end.hub.take(), &mut out, most, &mut Vec::new());
             sent.extend(frames(&out.to_vec(), MIN_MAX_FRAME));
         }
-        let expected: Vec<_> = (0..20).map(|at| (Kind::Data, 0, vec![at; 3000])).collect();
-        assert_eq!(sent[..20], expected);
-        assert_eq!((sent.len(), end.sent().len()), (21, 0));
+        assert_eq!((sent.pop(), end.sent().len()), (Some((Kind::End, 0, vec![])), 0));
+        let expected: Vec<u8> =
+            (0..20).flat_map(|at| [&3000u32.to_be_bytes()[..], &[at; 3000]].concat()).collect();
+        assert!(
+            sent.iter().all(|(kind, flags, body)| *kind == Kind::Data && *flags == 0 && body.len() <= PACK)
+        );
+        assert_eq!(sent.into_iter().flat_map(|(.., body)| body).collect::<Vec<_>>(), expected);
     }
 }
 
@@ -42,7 +48,10 @@ fn a_handler_waits_until_its_last_item_has_gone_out() {
     end.hub.fill(end.hub.take(), &mut Output::default(), 1, &mut woken);
     woken.drain(..).for_each(Waker::wake);
     assert_eq!(wakes.count(), 1);
-    assert!(end.duplex.poll_flushed(&mut Context::from_waker(&waker)).is_ready());
+    assert_eq!(end.duplex.poll_flushed(&mut Context::from_waker(&waker)), Poll::Ready(Ok(())));
+    end.send(b"never goes out");
+    end.duplex.end(Outcome::GivenUp, &mut Vec::new());
+    assert_eq!(end.duplex.poll_flushed(&mut Context::from_waker(&waker)), Poll::Ready(Err(Closed)));
 }
 
 #[test]
@@ -54,7 +63,9 @@ fn a_call_that_is_given_up_sends_one_cancel_and_nothing_else() {
     end.duplex.stop_reading();
     end.duplex.finish();
     assert_eq!(end.is_ready(), None);
-    assert!(end.duplex.send(&mut b"neither".to_vec(), None).is_err());
+    let (mut parcel, _) = Parcel::raw(b"neither");
+    let sent = end.duplex.poll_send(&mut parcel, &mut Context::from_waker(Waker::noop()));
+    assert_eq!(sent, Poll::Ready(Err(Closed)));
     assert_eq!(end.kinds(), [(Kind::Cancel, 0)]);
     end.duplex.give_up();
     assert_eq!(end.kinds(), []);
@@ -75,11 +86,11 @@ fn a_call_that_is_over_sends_no_cancel() {
 #[test]
 fn an_item_that_is_given_up_half_way_goes_no_further() {
     let end = End::client(Shape::Client);
-    end.duplex.send(&mut vec![7; 300_000], None).unwrap();
+    end.send(&vec![7; 300_000]);
     let mut out = Output::default();
     end.hub.fill(end.hub.take(), &mut out, 1, &mut Vec::new());
     let parts = frames(&out.to_vec(), MIN_MAX_FRAME);
-    assert_eq!((parts.len(), parts[0].1), (1, flags::MORE));
+    assert_eq!((parts.len(), parts[0].2.len()), (1, PART));
     end.duplex.give_up();
     assert_eq!(end.kinds(), [(Kind::Cancel, 0)]);
 
@@ -91,9 +102,9 @@ fn an_item_that_is_given_up_half_way_goes_no_further() {
     let once = Body::Borrowed(b"\0\0\0\0\0\0\0\0\0\0\x03A.B");
     let (id, flags) = (CallId::client(1, 0), flags::MORE | flags::NAME);
     calls.receive(Frame { kind: Kind::Request, flags, id, body: once }, Instant::now()).unwrap();
-    let duplex = calls.open_stream(id, &hub);
+    let duplex = calls.open_stream(id, &hub, true);
     duplex.receive(parts[0].1, Body::Borrowed(&parts[0].2)).unwrap();
-    assert_eq!(used.load(Ordering::Relaxed), parts[0].2.len() + FRAME);
+    assert_eq!(used.load(Ordering::Relaxed), parts[0].2.len());
     calls.end(id);
     drop(duplex);
     assert_eq!(used.load(Ordering::Relaxed), 0);
@@ -123,7 +134,7 @@ fn whoever_waits_is_woken_by_the_end() {
     end.send(&[0; WINDOW]);
     let (wakes, waker) = Wakes::new();
     let mut cx = Context::from_waker(&waker);
-    assert!(end.duplex.poll_ready(&mut cx).is_pending());
+    assert!(end.duplex.poll_credit(&mut cx).is_pending());
     assert!(end.duplex.poll_items(&mut cx, &mut Batch::default()).is_pending());
     let mut woken = Vec::new();
     end.duplex.complete(Metadata::EMPTY, &mut woken).unwrap();
@@ -140,7 +151,7 @@ fn a_handler_that_stops_reading_may_go_on_answering() {
     end.duplex.half_close().unwrap();
     assert_eq!(end.take(), [b""; 0]);
     end.send(b"an item");
-    assert_eq!(end.kinds(), [(Kind::Data, 7)]);
+    assert_eq!(end.kinds(), [(Kind::Data, packed([7]))]);
 }
 
 #[test]

@@ -6,9 +6,10 @@ use super::*;
 
 #[derive(Clone, Copy, Debug)]
 enum Step {
-    /// A Data frame of so many bytes comes.
+    /// An item of so many bytes begins, of which all or the half comes.
     Data(usize, bool),
-    Compressed,
+    /// So much more of an item comes.
+    Part(usize),
     /// So many items are taken; all but the last of them are consumed if it says so.
     Take(usize, bool),
     HalfClose,
@@ -19,7 +20,7 @@ enum Step {
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         8 => (prop_oneof![0..50usize, 0..20_000usize], any::<bool>()).prop_map(|(len, more)| Step::Data(len, more)),
-        1 => Just(Step::Compressed),
+        2 => (1..20_000usize).prop_map(Step::Part),
         4 => (0..5usize, any::<bool>()).prop_map(|(count, all)| Step::Take(count, all)),
         1 => Just(Step::HalfClose),
         1 => Just(Step::StopReading),
@@ -47,17 +48,17 @@ proptest! {
             let (end, batch) = (&streams[at], &mut batches[at]);
             match step {
                 // What breaks a rule ends the connection, and all streams with it.
-                Step::Data(len, more) => drop(end.data(if more { flags::MORE } else { 0 }, &vec![0; len])),
-                Step::Compressed => drop(end.data(flags::COMPRESSED, b"")),
+                Step::Data(len, half) => drop(end.begin(len, &vec![0; if half { len / 2 } else { len }])),
+                Step::Part(len) => drop(end.part(&vec![0; len])),
                 Step::Take(count, all) => {
                     let mut cx = Context::from_waker(Waker::noop());
                     if batch.is_empty() {
                         let _ = end.duplex.poll_items(&mut cx, batch);
                     }
                     for left in (0..count).rev() {
-                        let Some((cost, _)) = batch.pop() else { break };
+                        let Some((len, _)) = batch.pop() else { break };
                         if left > 0 || all {
-                            end.duplex.consume(cost);
+                            end.duplex.consume(1, len as u64);
                         }
                     }
                 }
@@ -79,12 +80,12 @@ fn what_came_counts_until_it_is_consumed_or_nobody_wants_it() {
     let (one, other) = (End::served_by(hub.clone()), End::served_by(hub));
     let used = || used.load(Ordering::Relaxed);
     one.item(&[0; 1000]).unwrap();
-    other.data(flags::MORE, &[0; 2000]).unwrap();
-    assert_eq!(used(), 3000 + 2 * FRAME);
+    other.begin(2500, &[0; 2000]).unwrap();
+    assert_eq!(used(), 3000 + 2 * HEAD, "no more than came, whatever was claimed");
     one.take();
-    assert_eq!(used(), 2000 + FRAME);
+    assert_eq!(used(), 2000 + HEAD);
     other.duplex.stop_reading();
-    other.data(0, &[0; 500]).unwrap();
+    other.part(&[0; 500]).unwrap();
     assert_eq!(used(), 0);
 }
 
@@ -100,7 +101,7 @@ fn a_stream_for_whose_item_there_is_no_memory_ends_alone() {
     assert_eq!(other.fault(), Fault::OutOfMemory);
     assert_eq!(one.take(), [vec![1; 2000]]);
     one.item(&[1; 2900]).unwrap();
-    assert_eq!(used.load(Ordering::Relaxed), 2900 + FRAME);
+    assert_eq!(used.load(Ordering::Relaxed), 2900 + HEAD);
 }
 
 #[test]

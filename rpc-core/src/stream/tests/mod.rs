@@ -25,14 +25,20 @@ use crate::output::Output;
 const WINDOW: usize = MIN_WINDOW as usize;
 const MAX_ITEM: usize = MIN_MAX_FRAME as usize;
 
-/// What a Data frame costs beside its body.
-const FRAME: usize = FRAME_COST as usize;
+/// What an item costs beside its bytes, and what stands before it.
+const ITEM: usize = ITEM_COST as usize;
+const HEAD: usize = 4;
 
 /// Credit is given back for this much.
 const HALF: usize = WINDOW / 2;
 
 /// A frame that went out: kind, flags, body.
 type Sent = (Kind, u8, Vec<u8>);
+
+/// How long a Data frame is that carries items of these lengths.
+fn packed<const N: usize>(items: [usize; N]) -> usize {
+    items.iter().map(|len| HEAD + len).sum()
+}
 
 /// One side of a stream, whose other side is the test.
 struct End {
@@ -54,7 +60,7 @@ impl End {
     }
 
     fn served_by(hub: Arc<Hub>) -> Self {
-        Self { duplex: Duplex::opened_to_server(CallId::client(1, 0), hub.clone()), hub }
+        Self { duplex: Duplex::opened_to_server(CallId::client(1, 0), hub.clone(), true), hub }
     }
 
     fn client(shape: Shape) -> Self {
@@ -94,7 +100,17 @@ impl End {
 
     /// A whole item comes.
     fn item(&self, body: &[u8]) -> Result<(), ProtocolError> {
-        self.data(0, body)
+        self.data(0, &[&(body.len() as u32).to_be_bytes(), body].concat())
+    }
+
+    /// The beginning of an item of `len` bytes comes.
+    fn begin(&self, len: usize, part: &[u8]) -> Result<(), ProtocolError> {
+        self.data(0, &[&(len as u32).to_be_bytes(), part].concat())
+    }
+
+    /// Another part of an item comes.
+    fn part(&self, part: &[u8]) -> Result<(), ProtocolError> {
+        self.data(0, part)
     }
 
     fn credit(&self, increment: usize) -> bool {
@@ -106,9 +122,9 @@ impl End {
         let (mut batch, mut items) = (Batch::default(), Vec::new());
         let polled = self.duplex.poll_items(&mut Context::from_waker(Waker::noop()), &mut batch);
         assert_eq!(matches!(polled, Poll::Ready(Next::Items)), !batch.is_empty());
-        while let Some((cost, body)) = batch.pop() {
+        while let Some((len, body)) = batch.pop() {
             items.push(body.as_slice().to_vec());
-            self.duplex.consume(cost);
+            self.duplex.consume(1, len as u64);
         }
         items
     }
@@ -131,8 +147,8 @@ impl End {
 
     /// Whether an item may be sent; `None`: never again.
     fn is_ready(&self) -> Option<bool> {
-        match self.duplex.poll_ready(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(ready) => ready.ok().map(|()| true),
+        match self.duplex.poll_credit(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(credit) => credit.ok().map(|_| true),
             Poll::Pending => Some(false),
         }
     }
@@ -140,7 +156,8 @@ impl End {
     /// Sends an item for which there is room.
     fn send(&self, item: &[u8]) {
         assert_eq!(self.is_ready(), Some(true));
-        self.duplex.send(&mut item.to_vec(), None).unwrap();
+        let (mut parcel, large) = Parcel::raw(item);
+        self.duplex.send(&mut parcel, large);
     }
 
     /// What goes out now.
