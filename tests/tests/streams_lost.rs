@@ -193,7 +193,7 @@ async fn a_stream_that_was_begun_is_not_made_again() {
         raw.frame().await;
         if answered {
             raw.send(&Frame { flags: MORE, ..Frame::new(Frame::RESPONSE, request.id, []) }).await;
-            raw.send(&Frame::new(DATA, request.id, encoded(&7i64))).await;
+            raw.send(&Frame::new(DATA, request.id, [&[0, 0, 0, 1], &encoded(&7i64)[..]].concat())).await;
         }
         drop(raw);
         let error = match within(call).await.unwrap() {

@@ -147,7 +147,7 @@ async fn items_of_a_client_that_has_closed_its_side_break_off_and_its_calls_are_
             let mut request = Frame::request(counter, "Run.Sum", &());
             request.flags |= MORE;
             raw.send(&request).await;
-            raw.send(&Frame::new(DATA, request.id, encoded(&7i64))).await;
+            raw.send(&Frame::new(DATA, request.id, [&[0, 0, 0, 1], &encoded(&7i64)[..]].concat())).await;
             if finished {
                 raw.send(&Frame::new(END, request.id, [])).await;
             }
