@@ -40,6 +40,22 @@ impl Frame {
     /// See [`Frame::REQUEST`].
     pub const GO_AWAY: u8 = 10;
 
+    /// See [`Frame::REQUEST`].
+    pub const DATA: u8 = 5;
+
+    /// A Data frame with one whole item.
+    #[must_use]
+    pub fn item(id: u64, item: &[u8]) -> Self {
+        Self::begin(id, item.len(), item)
+    }
+
+    /// A Data frame that begins an item of `len` bytes.
+    #[must_use]
+    pub fn begin(id: u64, len: usize, part: &[u8]) -> Self {
+        let len = u32::try_from(len).expect("an item");
+        Self::new(Self::DATA, id, [&len.to_be_bytes(), part].concat())
+    }
+
     /// A frame without flags.
     #[must_use]
     pub fn new(kind: u8, id: u64, body: impl Into<Vec<u8>>) -> Self {

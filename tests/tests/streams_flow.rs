@@ -18,7 +18,6 @@ use tokio::time::timeout;
 const SECOND: Duration = Duration::from_secs(1);
 const WINDOW: usize = 256 * 1024;
 const MORE: u8 = 0x04;
-const DATA: u8 = 5;
 const END: u8 = 6;
 
 /// `Flow.Items`: so many items of so many bytes, and how many were made. `Flow.Echo` sends back what comes.
@@ -172,9 +171,9 @@ async fn a_stream_of_small_items_does_not_wait_for_one_of_large_ones() {
     let small = loop {
         let frame = raw.frame().await;
         match (frame.id >> 16, frame.kind) {
-            (1, DATA) => large += frame.body.len(),
+            (1, Frame::DATA) => large += frame.body.len(),
             (2, END) => break large,
-            _ => assert!([Frame::RESPONSE, DATA].contains(&frame.kind), "{}", frame.kind),
+            _ => assert!([Frame::RESPONSE, Frame::DATA].contains(&frame.kind), "{}", frame.kind),
         }
     };
     assert!(small < 4_000_000, "{small} bytes of the large items went before the last small one");

@@ -12,7 +12,6 @@ use tests::{Args, Frame, Gate, Raw, arith, eventually, join, pipe, within};
 use tokio::io::DuplexStream;
 
 const MORE: u8 = 0x04;
-const DATA: u8 = 5;
 const END: u8 = 6;
 
 /// `Limits.Items`: items of these sizes. `Limits.Sum`: of sizes; once a gate lets it if it is asked to wait.
@@ -117,10 +116,10 @@ async fn raw_sum(server: &Server) -> (Raw<DuplexStream>, u64) {
 #[tokio::test]
 async fn an_item_over_the_servers_limit_that_is_sent_all_the_same_ends_its_stream_alone() {
     let (mut raw, id) = raw_sum(&service(&Gate::new()).max_frame(100_000).build().unwrap()).await;
-    raw.send(&Frame::new(DATA, id, [&100_001u32.to_be_bytes()[..], &[0; 60_000]].concat())).await;
+    raw.send(&Frame::begin(id, 100_001, &[0; 60_000])).await;
     let (code, executed, text) = raw.frame().await.status();
     assert_eq!((code, executed), (Code::ResourceExhausted.to_wire(), 2), "{text}");
-    raw.send(&Frame::new(DATA, id, vec![0; 40_001])).await;
+    raw.send(&Frame::new(Frame::DATA, id, vec![0; 40_001])).await;
     raw.send(&Frame::new(END, id, [])).await;
     raw.send(&Frame::request(2, "Arith.Multiply", &Args { a: 7, b: 8 })).await;
     assert_eq!(raw.frame().await.kind, Frame::RESPONSE);
@@ -129,7 +128,7 @@ async fn an_item_over_the_servers_limit_that_is_sent_all_the_same_ends_its_strea
 #[tokio::test]
 async fn an_item_that_does_not_decode_ends_its_stream_alone_as_invalid() {
     let (mut raw, id) = raw_sum(&server()).await;
-    raw.send(&Frame::new(DATA, id, [0, 0, 0, 4, 200, 1, 2, 3])).await;
+    raw.send(&Frame::item(id, &[200, 1, 2, 3])).await;
     assert_eq!(raw.frame().await.status().0, Code::InvalidArgument.to_wire());
     let client = within(Client::new(pipe(&server()))).await.unwrap();
     let call = client.call_server_stream::<_, (String, String)>("Limits.Items", vec![5usize; 100]);
@@ -178,7 +177,7 @@ async fn memory_of_streams_is_given_back_with_their_connection() {
         let mut request = Frame::request(1, "Limits.Items", &vec![1_000_000usize; 10]);
         request.flags |= MORE;
         raw.send(&request).await;
-        raw.send(&Frame::new(DATA, request.id, [&59_996u32.to_be_bytes()[..], &[0; 59_996]].concat())).await;
+        raw.send(&Frame::item(request.id, &[0; 60_000])).await;
         assert_eq!(raw.frame().await.kind, Frame::RESPONSE);
         drop(raw);
         eventually("the connection is over", || server.connections() == 0).await;

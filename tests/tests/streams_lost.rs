@@ -15,7 +15,6 @@ use tokio::sync::mpsc;
 const MINUTE: Duration = Duration::from_secs(60);
 const SECOND: Duration = Duration::from_secs(1);
 const MORE: u8 = 0x04;
-const DATA: u8 = 5;
 const END: u8 = 6;
 
 /// Items that stop at a gate before the last, and a sum that tells of its end.
@@ -193,7 +192,7 @@ async fn a_stream_that_was_begun_is_not_made_again() {
         raw.frame().await;
         if answered {
             raw.send(&Frame { flags: MORE, ..Frame::new(Frame::RESPONSE, request.id, []) }).await;
-            raw.send(&Frame::new(DATA, request.id, [&[0, 0, 0, 1], &encoded(&7i64)[..]].concat())).await;
+            raw.send(&Frame::item(request.id, &encoded(&7i64))).await;
         }
         drop(raw);
         let error = match within(call).await.unwrap() {

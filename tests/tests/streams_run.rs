@@ -13,7 +13,6 @@ use tokio::io::AsyncWriteExt;
 use tokio::sync::mpsc;
 
 const MORE: u8 = 0x04;
-const DATA: u8 = 5;
 const END: u8 = 6;
 
 const EXECUTIONS: [Execution; 3] = [Execution::Inline, Execution::Spawn, Execution::Blocking];
@@ -147,7 +146,7 @@ async fn items_of_a_client_that_has_closed_its_side_break_off_and_its_calls_are_
             let mut request = Frame::request(counter, "Run.Sum", &());
             request.flags |= MORE;
             raw.send(&request).await;
-            raw.send(&Frame::new(DATA, request.id, [&[0, 0, 0, 1], &encoded(&7i64)[..]].concat())).await;
+            raw.send(&Frame::item(request.id, &encoded(&7i64))).await;
             if finished {
                 raw.send(&Frame::new(END, request.id, [])).await;
             }

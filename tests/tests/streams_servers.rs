@@ -14,7 +14,6 @@ use tokio::io::DuplexStream;
 
 const MORE: u8 = 0x04;
 const COMPRESSED: u8 = 0x80;
-const DATA: u8 = 5;
 const END: u8 = 6;
 const CREDIT: u8 = 7;
 
@@ -27,17 +26,6 @@ type Items = Streaming<i64, Error>;
 
 fn head(id: u64) -> Frame {
     Frame { flags: MORE, ..Frame::new(Frame::RESPONSE, id, []) }
-}
-
-/// An item behind its length.
-fn data(id: u64, item: &[u8]) -> Frame {
-    let length = u32::try_from(item.len()).unwrap().to_be_bytes();
-    Frame::new(DATA, id, [&length, item].concat())
-}
-
-/// The beginning of an item of this length.
-fn begun(id: u64, length: u32) -> Frame {
-    Frame::new(DATA, id, length.to_be_bytes())
 }
 
 fn credit(id: u64, increment: u32) -> Frame {
@@ -61,20 +49,23 @@ async fn answered(frames: Answer) -> (Client, Raw<DuplexStream>, Vec<Result<i64,
 async fn a_breach_of_the_rules_of_streams_ends_the_connection_and_its_streams_say_what_it_was() {
     let id = CallId::client(1, 0);
     let unexpected = |kind| ProtocolError::UnexpectedKind { kind, id };
-    let cut_short = || ProtocolError::Truncated { kind: Kind::Data, field: "item length" };
-    let compressed = || ProtocolError::UnknownFlags { kind: Kind::Data, flags: COMPRESSED };
-    let cases: [(Answer, ProtocolError); 10] = [
-        (|id| vec![data(id, b"\x02")], unexpected(Kind::Data)),
+    let cases: [(Answer, ProtocolError); 9] = [
+        (|id| vec![Frame::item(id, b"\x02")], unexpected(Kind::Data)),
         (|id| vec![Frame::new(END, id, [])], unexpected(Kind::End)),
         (|id| vec![head(id), head(id)], unexpected(Kind::Response)),
-        (|id| vec![head(id), Frame::new(DATA, id, [])], cut_short()),
-        (|id| vec![head(id), Frame::new(DATA, id, [0, 0, 0])], cut_short()),
-        (|id| vec![head(id), Frame { flags: COMPRESSED, ..data(id, b"\x02") }], compressed()),
-        (|id| vec![head(id), begun(id, 1), Frame::new(END, id, [])], unexpected(Kind::End)),
+        (
+            |id| vec![head(id), Frame::new(Frame::DATA, id, [])],
+            ProtocolError::Truncated { kind: Kind::Data, field: "item length" },
+        ),
+        (
+            |id| vec![head(id), Frame { flags: COMPRESSED, ..Frame::item(id, b"1") }],
+            ProtocolError::UnknownFlags { kind: Kind::Data, flags: COMPRESSED },
+        ),
+        (|id| vec![head(id), Frame::begin(id, 2, b"1"), Frame::new(END, id, [])], unexpected(Kind::End)),
         (|id| vec![credit(id, 0)], ProtocolError::BadCredit { increment: 0 }),
         (|id| vec![credit(id, u32::MAX)], ProtocolError::BadCredit { increment: u32::MAX }),
         (
-            |id| vec![data(id + (1 << 16), b"")],
+            |id| vec![Frame::item(id + (1 << 16), b"")],
             ProtocolError::UnknownCall { kind: Kind::Data, id: CallId::client(2, 0) },
         ),
     ];
@@ -104,7 +95,7 @@ async fn items_beyond_the_window_end_the_connection_after_those_within_it() {
     raw.send(&head(id)).await;
     let items: Items = within(call).await.unwrap().unwrap();
     let within_it = WINDOW.div_ceil(1 + 32);
-    raw.say(&data(id, b"\x02").to_bytes().repeat(within_it + 1)).await;
+    raw.say(&Frame::item(id, b"\x02").to_bytes().repeat(within_it + 1)).await;
     while raw.frame().await.kind != Frame::GO_AWAY {}
     let items: Vec<_> = within(items.collect()).await;
     assert_eq!(items.iter().filter(|item| item.is_ok()).count(), within_it);
@@ -117,14 +108,14 @@ async fn items_beyond_the_window_end_the_connection_after_those_within_it() {
 #[tokio::test]
 async fn items_after_the_end_of_a_stream_end_the_connection_and_not_the_stream() {
     let (client, mut raw, items) =
-        answered(|id| vec![head(id), data(id, b"\x02"), Frame::new(END, id, [])]).await;
+        answered(|id| vec![head(id), Frame::item(id, b"\x02"), Frame::new(END, id, [])]).await;
     assert!(matches!(items[..], [Ok(1)]), "{items:?}");
     let call = tokio::spawn(client.call::<_, i64>("Any.Name", 1).into_future());
     let mut frame = raw.frame().await;
     while frame.kind != Frame::REQUEST {
         frame = raw.frame().await;
     }
-    raw.send(&data(1 << 16, b"\x02")).await;
+    raw.send(&Frame::item(1 << 16, b"\x02")).await;
     let error = within(call).await.unwrap().unwrap_err();
     let Error::ConnectionLost { source: Lost::Protocol(source), .. } = error else { panic!("{error:?}") };
     assert_eq!(source, ProtocolError::UnknownCall { kind: Kind::Data, id: CallId::client(1, 0) });
@@ -132,7 +123,7 @@ async fn items_after_the_end_of_a_stream_end_the_connection_and_not_the_stream()
 
 #[tokio::test]
 async fn items_for_a_call_without_a_stream_end_the_connection() {
-    for (flags, kind) in [(MORE, Frame::RESPONSE), (0, DATA), (0, END)] {
+    for (flags, kind) in [(MORE, Frame::RESPONSE), (0, Frame::DATA), (0, END)] {
         let (client, mut raw) = raw_server(4096, "").await;
         let call = tokio::spawn(client.call::<_, i64>("Any.Name", 1).into_future());
         let id = raw.frame().await.id;
@@ -160,7 +151,7 @@ async fn an_answer_of_another_shape_fails_its_call_alone() {
     let call = client.call_client_stream::<_, i64, i64>("Any.Sum", ());
     let (numbers, sum) = within(call).await.unwrap();
     let id = raw.frame().await.id;
-    for frame in [head(id), data(id, &encoded(&1i64))] {
+    for frame in [head(id), Frame::item(id, &encoded(&1i64))] {
         raw.send(&frame).await;
     }
     let error = within(sum).await.unwrap_err();
@@ -181,14 +172,11 @@ async fn an_answer_of_another_shape_fails_its_call_alone() {
 #[tokio::test]
 async fn an_item_that_cannot_be_taken_ends_its_stream_alone_and_gives_the_call_up() {
     let limit = 4 * 1024 * 1024;
-    let (client, mut raw, items) = answered(|id| {
-        vec![head(id), data(id, b"\x02"), begun(id, 4 * 1024 * 1024 + 1), Frame::new(DATA, id, [0; 1000])]
-    })
-    .await;
+    let too_large = |id| vec![head(id), Frame::item(id, b"\x02"), Frame::begin(id, (4 << 20) + 1, b"")];
+    let (client, mut raw, items) = answered(too_large).await;
     let [Ok(1), Err(Error::Stream { source, .. })] = &items[..] else { panic!("{items:?}") };
     assert_eq!(*source, Fault::ItemTooLarge { limit });
-    let cancel = raw.frame().await;
-    assert_eq!(cancel.kind, Frame::CANCEL);
+    assert_eq!(raw.frame().await.kind, Frame::CANCEL);
     assert!(!client.is_closed());
 }
 
@@ -202,7 +190,9 @@ async fn a_client_cancels_once_and_takes_what_was_on_its_way() {
     let items: Items = within(call).await.unwrap().unwrap();
     drop(items);
     assert_eq!(raw.frame().await.kind, Frame::CANCEL);
-    for frame in [data(id, b"\x02"), begun(id, 1), Frame::new(DATA, id, [2])] {
+    for frame in
+        [Frame::item(id, b"\x02"), Frame::begin(id, 2, b"\x02"), Frame::new(Frame::DATA, id, *b"\x02")]
+    {
         raw.send(&frame).await;
     }
     let full = within(client.call_server_stream::<_, i64>("Any.Items", ())).await.unwrap_err();

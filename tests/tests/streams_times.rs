@@ -96,7 +96,7 @@ async fn a_server_ends_a_stream_whose_time_is_up_without_being_told() {
     request.body.splice(name_end..name_end, 100_000u64.to_be_bytes());
     raw.send(&request).await;
     assert_eq!(raw.frame().await.kind, Frame::RESPONSE);
-    assert_eq!(raw.frame().await.body, [&[0, 0, 0, 1], &encoded(&0i64)[..]].concat());
+    assert_eq!(raw.frame().await.body, [&[0, 0, 0, 1][..], &encoded(&0i64)].concat());
     let (code, executed, _) = raw.frame().await.status();
     assert_eq!((code, executed), (Code::DeadlineExceeded.to_wire(), 2));
     assert_about(begun, 100);
