@@ -3,6 +3,10 @@
 
 #![no_main]
 
+#[path = "client_table/script.rs"]
+mod script;
+#[path = "client_table/steps.rs"]
+mod steps;
 #[path = "client_table/streams.rs"]
 mod streams;
 
@@ -10,92 +14,21 @@ use std::collections::BTreeMap;
 use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
-use arbitrary::{Arbitrary, Unstructured};
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
 use rpc_core::client::{Calls, Event, OpenError, Outcome, RequestHead};
 use rpc_core::frame::{Frame, Kind, flags};
-use rpc_core::input;
 use rpc_core::output::Output;
 use rpc_core::{Body, CallId, Executed, Limits, Metadata};
-use rpc_core::stream::Shape;
-use rpc_fuzz::{Verdict, WildFrame};
-use streams::{OnStream, Streamed};
+use rpc_fuzz::Verdict;
+use script::{Either, Input, Step};
+use streams::Streamed;
 
 /// A frame without a body.
 const END_LEN: u64 = 14;
 
 /// Streams at once.
 const MAX_STREAMS: u32 = 3;
-
-/// What the table is given, in the order in which the input tells it.
-#[derive(Debug)]
-struct Input {
-    /// The most calls in flight; from 128 on there are streams, too.
-    max_calls: u8,
-    /// How many bytes were written when the connection ends.
-    written: u16,
-    /// Of the client and the server.
-    windows: [u8; 2],
-    steps: Vec<Either>,
-}
-
-#[derive(Debug)]
-enum Either {
-    Step(Step),
-    Stream(u8, OnStream),
-}
-
-impl<'a> Arbitrary<'a> for Input {
-    fn arbitrary(u: &mut Unstructured<'a>) -> arbitrary::Result<Self> {
-        let (max_calls, written) = (u.arbitrary()?, u.arbitrary()?);
-        let streams = max_calls >= 128;
-        let windows = if streams { u.arbitrary()? } else { [0; 2] };
-        let mut steps = Vec::new();
-        while !u.is_empty() {
-            let which = if streams { u.arbitrary::<u8>()? } else { 0 };
-            steps.push(match which % 4 > 0 {
-                true => Either::Stream(which / 4, u.arbitrary()?),
-                false => Either::Step(u.arbitrary()?),
-            });
-        }
-        Ok(Self { max_calls, written, windows, steps })
-    }
-}
-
-#[derive(Arbitrary, Debug)]
-enum Step {
-    Open {
-        method: u8,
-        body: u8,
-        shared: bool,
-        waker: bool,
-        micros: Option<u64>,
-        metadata: bool,
-        deadline: Option<u8>,
-    },
-    Poll(u8),
-    Abandon(u8),
-    /// A well-formed answer to a call that waits for one.
-    Answer {
-        which: u8,
-        large: bool,
-        body: Vec<u8>,
-    },
-    Frame(WildFrame),
-    GoAway {
-        back: u8,
-    },
-    AnswerPing,
-    Wait {
-        millis: u16,
-    },
-    Expire,
-    Write {
-        bytes: u16,
-    },
-    CancelAll,
-}
 
 /// What the table must say of a call that was opened.
 #[derive(Debug)]
@@ -442,60 +375,6 @@ impl Table {
         assert_eq!(self.calls.in_flight(), 0);
     }
 
-    fn on_stream(&mut self, which: u8, step: OnStream) -> bool {
-        let open = self.model.iter().filter(|(_, call)| call.ending.is_none() && call.stream.is_some());
-        let ids: Vec<_> = open.map(|(id, _)| *id).collect();
-        if let OnStream::Open { shape, deadline } = step {
-            self.open_stream(streams::shape(shape), deadline, ids.len());
-        } else if let OnStream::Fill { room } = step {
-            self.fill(room.into());
-        } else if let Some(id) = ids.get(usize::from(which) % ids.len().max(1)) {
-            let stream = self.model.get_mut(id).and_then(|call| call.stream.as_mut()).expect("it is open");
-            if let Some((kind, flags, body)) = stream.step(step) {
-                let fine = self.receive(Frame { kind, flags, id: *id, body: Body::Borrowed(&body) });
-                self.check();
-                return fine;
-            }
-        }
-        self.check();
-        true
-    }
-
-    fn open_stream(&mut self, shape: Shape, deadline: Option<u8>, open: usize) {
-        let head =
-            RequestHead { method: "S.T", time_left: None, metadata: &Metadata::EMPTY, stream: Some(shape) };
-        let room = self.calls.room() > 0;
-        let before = self.out.len();
-        match self.calls.open(head, &[], None, None, &mut self.out, self.sent) {
-            Ok(id) => {
-                assert!(room && self.going_away.is_none() && open < MAX_STREAMS as usize);
-                let duplex = self.calls.stream(id).expect("it has one").clone();
-                let deadline = deadline.map(|millis| self.now + Duration::from_millis(millis.into()));
-                deadline.into_iter().for_each(|at| self.calls.set_deadline(id, at));
-                self.last = id;
-                // Without the End that may stand behind it.
-                let end = self.sent + self.out.len() as u64 - if shape.sends() { 0 } else { END_LEN };
-                let stream = Some(Streamed::new(duplex, shape, self.own, self.peer));
-                let (waited_for, waker, expired, ending) = (false, false, false, None);
-                self.model.insert(id, Call { end, waited_for, waker, deadline, expired, ending, stream });
-            }
-            Err(error) => {
-                assert_eq!(self.out.len(), before, "what was not opened leaves no trace");
-                match error {
-                    OpenError::GoingAway => assert!(self.going_away.is_some()),
-                    OpenError::Full => assert!(!room),
-                    OpenError::TooManyStreams { .. } => assert_eq!(open, MAX_STREAMS as usize),
-                    other => panic!("{other}"),
-                }
-            }
-        }
-    }
-
-    fn fill(&mut self, room: usize) {
-        let (hub, most) = (self.calls.hub().clone(), self.out.len() + room);
-        hub.fill(hub.take(), &mut self.out, most, &mut Vec::new());
-    }
-
     fn take_all(&mut self) {
         while let Some(id) = self.pick(0, |call| call.waited_for) {
             self.poll(id);
@@ -519,39 +398,5 @@ impl Table {
         self.wire.extend_from_slice(&bytes[..count]);
         self.out.advance(count);
         self.sent += count as u64;
-    }
-
-    /// Everything that was sent is frames, with ids that grow and one Cancel for a call at most.
-    fn check_wire(&mut self) {
-        self.write(usize::MAX);
-        let (mut input, mut at, mut last) = (input::Input::new(u32::MAX), 0, CallId::NONE);
-        let (mut cancelled, mut finished) = (Vec::new(), Vec::new());
-        while let Some(frame) = input.next(&self.wire, &mut at).expect("the client writes frames") {
-            match frame.kind {
-                Kind::Request => {
-                    assert!(frame.id > last && self.model.contains_key(&frame.id));
-                    last = frame.id;
-                }
-                Kind::Cancel => {
-                    assert!(frame.id <= last && !cancelled.contains(&frame.id));
-                    cancelled.push(frame.id);
-                }
-                Kind::Data | Kind::End => {
-                    assert!(frame.id <= last && !cancelled.contains(&frame.id) && !finished.contains(&frame.id));
-                    if frame.kind == Kind::End {
-                        finished.push(frame.id);
-                    }
-                }
-                Kind::Credit => assert!(frame.id <= last && !cancelled.contains(&frame.id)),
-                kind => assert_eq!(kind, Kind::Pong),
-            }
-        }
-        assert!(input.is_empty());
-        assert_eq!(last, self.last);
-    }
-
-    fn pick(&self, which: u8, fits: impl Fn(&Call) -> bool) -> Option<CallId> {
-        let ids: Vec<_> = self.model.iter().filter(|(_, call)| fits(call)).map(|(id, _)| *id).collect();
-        (!ids.is_empty()).then(|| ids[usize::from(which) % ids.len()])
     }
 }

@@ -2,6 +2,10 @@
 
 #![no_main]
 
+#[path = "pair/handler.rs"]
+mod handler;
+#[path = "pair/schedule.rs"]
+mod schedule;
 #[path = "pair/streams.rs"]
 mod streams;
 
@@ -9,7 +13,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
-use arbitrary::{Arbitrary, Unstructured};
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
 use rpc_core::body::LARGE_BODY;
@@ -20,66 +23,14 @@ use rpc_core::lane::put_status;
 use rpc_core::message::{GoAway, GoAwayReason, Method};
 use rpc_core::output::Output;
 use rpc_core::server::{self, Admission, Event};
-use rpc_core::{CallId, Executed, Limits, Metadata, Status};
 use rpc_core::stream::Shape;
+use rpc_core::{CallId, Executed, Limits, Metadata, Status};
 use rpc_fuzz::Slicing;
+use schedule::{Answer, Either, Schedule, Step, cross, window};
 use streams::Streams;
 
 /// Pings of one side that the other bears without being paid for them; an honest peer sends fewer.
 const MOST_PINGS: u32 = 400;
-
-/// What is decided, in the order in which the input tells it.
-#[derive(Debug)]
-struct Schedule {
-    /// The most calls in flight; from 128 on there are streams, too.
-    max_calls: u8,
-    /// Whether the connection breaks in the end.
-    break_off: bool,
-    /// Of the server and the client, where there are streams.
-    windows: [u8; 2],
-    steps: Vec<Either>,
-}
-
-#[derive(Debug)]
-enum Either {
-    Step(Step),
-    Stream(streams::Step),
-}
-
-impl<'a> Arbitrary<'a> for Schedule {
-    fn arbitrary(u: &mut Unstructured<'a>) -> arbitrary::Result<Self> {
-        let (max_calls, break_off) = (u.arbitrary()?, u.arbitrary()?);
-        let streams = max_calls >= 128;
-        let windows = if streams { u.arbitrary()? } else { [0; 2] };
-        let mut steps = Vec::new();
-        while !u.is_empty() {
-            steps.push(match streams && u.arbitrary::<u8>()? % 4 > 0 {
-                true => Either::Stream(u.arbitrary()?),
-                false => Either::Step(u.arbitrary()?),
-            });
-        }
-        Ok(Self { max_calls, break_off, windows, steps })
-    }
-}
-
-#[derive(Arbitrary, Debug)]
-enum Step {
-    Open { method: u8, large: bool, millis: Option<u8>, metadata: bool },
-    ServerReads { count: u16, slicing: Slicing },
-    ClientReads { count: u16, slicing: Slicing },
-    Answer { which: u8, how: Answer },
-    Abandon(u8),
-    Take(u8),
-    Ping { client: bool },
-    GoAway,
-}
-
-#[derive(Arbitrary, Clone, Copy, Debug)]
-enum Answer {
-    Small,
-    Large,
-    Status,
-}
 
 #[derive(Debug, PartialEq, Eq)]
 enum Ending {
@@ -137,11 +88,6 @@ fuzz_target!(|schedule: Schedule| {
     }
     joined.streams.judge(break_off);
 });
-
-/// Smaller ones than can be announced: much happens in few bytes.
-fn window(byte: u8) -> u32 {
-    [1, 64, 200, 1_000, 5_000, 65_536, 200_000, 1 << 20][usize::from(byte) % 8]
-}
 
 impl Joined {
     fn new(max_calls: u32, [window, client_window]: [u32; 2]) -> Self {
@@ -440,13 +386,6 @@ impl Joined {
 
 fn name_of(method: u8) -> String {
     format!("Test.M{method}")
-}
-
-fn cross(out: &mut Output, count: usize) -> Vec<u8> {
-    let mut bytes = out.to_vec();
-    bytes.truncate(count);
-    out.advance(bytes.len());
-    bytes
 }
 
 fn pick<'a>(mut ids: impl ExactSizeIterator<Item = &'a CallId>, which: u8) -> Option<CallId> {

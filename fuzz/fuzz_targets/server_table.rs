@@ -3,9 +3,12 @@
 
 #![no_main]
 
+#[path = "server_table/streams.rs"]
+mod streams;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use arbitrary::{Arbitrary, Unstructured};
@@ -15,9 +18,10 @@ use rpc_core::input;
 use rpc_core::message::{GoAway, GoAwayReason, MAX_METHODS, Method};
 use rpc_core::output::Output;
 use rpc_core::server::{Admission, Calls, Event};
+use rpc_core::stream::{Batch, FRAME_COST, Hub, Side};
 use rpc_core::{Body, CallId, Executed, Limits, ProtocolError};
-use rpc_core::stream::{Batch, Duplex, FRAME_COST, Hub, Next, Side};
 use rpc_fuzz::{Flow, Verdict, WildFrame};
+use streams::{OnStream, Streamed};
 
 #[derive(Arbitrary, Debug)]
 enum Step {
@@ -41,18 +45,6 @@ enum Step {
     Wait {
         millis: u16,
     },
-}
-
-/// What happens to a stream that is open.
-#[derive(Arbitrary, Debug)]
-enum OnStream {
-    Data { len: u16, more: bool, compressed: bool },
-    End,
-    Credit(u32),
-    Read { consume: bool },
-    StopReading,
-    Send { len: u16 },
-    Fill { room: u16 },
 }
 
 #[derive(Debug)]
@@ -83,17 +75,6 @@ struct Table {
     streams: BTreeMap<CallId, Streamed>,
     out: Output,
     now: Instant,
-}
-
-/// A stream that is open, and what is known of it.
-struct Streamed {
-    duplex: Arc<Duplex>,
-    flow: Flow,
-    /// Handed to it, and where the table has read on.
-    batch: Batch,
-    unconsumed: u64,
-    /// The handler takes no items.
-    deaf: bool,
 }
 
 /// What the server does: the most calls in flight, from 128 on with streams; their window; and what happens.
@@ -312,7 +293,7 @@ impl Table {
     fn end(&mut self) {
         let streams = self.streams.len() as u32;
         let plain = self.admitted - self.ended - streams;
-        let id = match streams > 0 && (plain == 0 || self.ended % 2 == 0) {
+        let id = match streams > 0 && (plain == 0 || self.ended.is_multiple_of(2)) {
             true => self.streams.keys().next().copied(),
             false => None,
         };
@@ -413,44 +394,5 @@ impl Table {
             }
         }
         assert!(input.is_empty());
-    }
-}
-
-impl Streamed {
-    fn poll_ready(&self) -> Poll<Result<(), rpc_core::stream::Closed>> {
-        self.duplex.poll_ready(&mut Context::from_waker(Waker::noop()))
-    }
-
-    /// Takes what came: that, in its order. Whether the end of it was there.
-    fn read(&mut self, over: bool) -> bool {
-        loop {
-            while let Some((cost, item)) = self.batch.pop() {
-                let (expected, price) = self.flow.items.pop_front().expect("it came");
-                assert_eq!((item.as_slice(), cost), (&expected[..], price));
-                self.unconsumed += cost;
-            }
-            let mut cx = Context::from_waker(Waker::noop());
-            match self.duplex.poll_items(&mut cx, &mut self.batch) {
-                Poll::Ready(Next::Items) => {}
-                Poll::Ready(Next::End(_)) => {
-                    assert!(self.deaf || self.flow.items.is_empty(), "items are missing");
-                    assert!(over || self.flow.closed || self.flow.discards, "it goes on");
-                    return true;
-                }
-                Poll::Pending => {
-                    assert!(!over && !self.flow.closed, "it has ended");
-                    assert!(self.flow.items.is_empty(), "items are missing");
-                    return false;
-                }
-            }
-        }
-    }
-
-    fn consume(&mut self) {
-        let cost = std::mem::take(&mut self.unconsumed);
-        self.duplex.consume(cost);
-        if !self.deaf {
-            self.flow.consume(cost);
-        }
     }
 }

@@ -12,19 +12,34 @@ use rpc_fuzz::{Flow, Verdict};
 /// What happens to a stream that is open.
 #[derive(Arbitrary, Debug)]
 pub(crate) enum OnStream {
-    Open { shape: u8, deadline: Option<u8> },
-    Fill { room: u16 },
+    Open {
+        shape: u8,
+        deadline: Option<u8>,
+    },
+    Fill {
+        room: u16,
+    },
     /// The server begins to answer with items.
     Head,
-    Data { len: u16, more: bool, compressed: bool },
+    Data {
+        len: u16,
+        more: bool,
+        compressed: bool,
+    },
     End,
     Credit(u32),
     /// The server answers with one value.
-    Reply { len: u8 },
-    Read { consume: bool },
+    Reply {
+        len: u8,
+    },
+    Read {
+        consume: bool,
+    },
     StopReading,
     GiveUp,
-    Send { len: u16 },
+    Send {
+        len: u16,
+    },
     Finish,
 }
 

@@ -1,8 +1,7 @@
 //! Streams between the two tables: real halves at both ends, and handlers that do what they are told.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use arbitrary::Arbitrary;
@@ -13,8 +12,10 @@ use rpc_core::server;
 use rpc_core::stream::{Batch, Duplex, Hub, Next, Outcome, Shape, Side};
 use rpc_core::{
     Body, CallId, Context as CallContext, Executed, Format, Limits, Metadata, Method, Origin, Peer, Status,
-    Stream, Streaming,
+    Streaming,
 };
+
+use crate::handler::{Feed, Handler, Handlers, body, lock};
 
 /// Everything is read and written in so many rounds, or never.
 const ROUNDS: usize = 20_000;
@@ -67,36 +68,12 @@ struct Caller {
     ended: bool,
 }
 
-/// A stream, as its handler sees it, and what the handler is to do next.
-#[derive(Default)]
-struct Handler {
-    may_take: usize,
-    drops_input: bool,
-    taken: usize,
-    input_ended: Option<bool>,
-    to_send: VecDeque<usize>,
-    sent: Vec<usize>,
-    ends: Option<Result<(), ()>>,
-    ended: Option<Result<(), ()>>,
-}
-
-type Handlers = Arc<Mutex<BTreeMap<CallId, Handler>>>;
-
-fn lock(handlers: &Handlers) -> MutexGuard<'_, BTreeMap<CallId, Handler>> {
-    handlers.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 pub(crate) struct Streams {
     callers: BTreeMap<CallId, Caller>,
     handlers: Handlers,
     running: BTreeMap<CallId, Box<dyn Running>>,
     lanes: [Box<dyn Lane>; 3],
     pub(crate) server_hub: Arc<Hub>,
-}
-
-fn body(id: CallId, up: bool, index: usize, len: usize) -> Bytes {
-    let salt = id.counter() as usize * 7 + usize::from(up) * 3 + index * 11;
-    (0..len).map(|at| (salt + at / 255) as u8).collect::<Vec<_>>().into()
 }
 
 impl Streams {
@@ -318,7 +295,12 @@ impl Caller {
                 if self.shape.answers() {
                     let len = *handler.sent.get(self.taken).expect("it was sent");
                     let item: Bytes = Format::Bincode.decode(item).expect("bytes");
-                    assert_eq!(item, body(id, false, self.taken, len), "{id}: item {} is another", self.taken);
+                    assert_eq!(
+                        item,
+                        body(id, false, self.taken, len),
+                        "{id}: item {} is another",
+                        self.taken
+                    );
                     self.taken += 1;
                 } else {
                     let answer = Format::Bincode.decode(item).expect("a number");
@@ -368,69 +350,5 @@ impl Caller {
             Outcome::Lost(_) => {}
             Outcome::Expired | Outcome::Fault(_) => panic!("{id} ended with {outcome:?}"),
         }
-    }
-}
-
-/// What a handler does: takes items, then sends some.
-struct Feed {
-    id: CallId,
-    handlers: Handlers,
-    input: Option<Streaming<Bytes>>,
-}
-
-impl Feed {
-    /// What it is to do next is no later than what it did.
-    fn take(&mut self, cx: &mut Context<'_>) {
-        let mut handlers = lock(&self.handlers);
-        let handler = handlers.get_mut(&self.id).expect("it has begun");
-        if handler.drops_input {
-            self.input = None;
-        }
-        while handler.may_take > 0
-            && handler.input_ended.is_none()
-            && let Some(input) = &mut self.input
-            && let Poll::Ready(item) = Pin::new(input).poll_next(cx)
-        {
-            handler.may_take -= 1;
-            match item {
-                None => handler.input_ended = Some(true),
-                Some(Err(_)) => handler.input_ended = Some(false),
-                Some(Ok(item)) => {
-                    let expected = body(self.id, true, handler.taken, item.len());
-                    assert_eq!(item, expected, "{}: item {} is another", self.id, handler.taken);
-                    handler.taken += 1;
-                }
-            }
-        }
-    }
-
-    fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<Result<u32, Status>> {
-        self.take(cx);
-        let mut handlers = lock(&self.handlers);
-        let handler = handlers.get_mut(&self.id).expect("it has begun");
-        let waits = self.input.is_some() && handler.input_ended.is_none() && handler.may_take > 0;
-        let Some(end) = handler.ends.filter(|_| !waits) else { return Poll::Pending };
-        handler.ended = Some(end);
-        let taken = handler.taken as u32;
-        Poll::Ready(end.map(|()| taken).map_err(|()| Status::aborted("told to")))
-    }
-}
-
-impl Stream for Feed {
-    type Item = Result<Bytes, Status>;
-
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let this = self.get_mut();
-        this.take(cx);
-        let mut handlers = lock(&this.handlers);
-        let handler = handlers.get_mut(&this.id).expect("it has begun");
-        if let Some(len) = handler.to_send.pop_front() {
-            let item = body(this.id, false, handler.sent.len(), len);
-            handler.sent.push(len);
-            return Poll::Ready(Some(Ok(item)));
-        }
-        let Some(end) = handler.ends else { return Poll::Pending };
-        handler.ended = Some(end);
-        Poll::Ready(end.err().map(|()| Err(Status::aborted("told to"))))
     }
 }

@@ -6,7 +6,8 @@ use crate::stream::{self, Batch, Next, Shape};
 fn open(client: &mut Client, waker: Option<Waker>) -> (CallId, Arc<Duplex>) {
     let head =
         RequestHead { method: "A.B", time_left: None, metadata: &Metadata::EMPTY, stream: Some(Shape::Bidi) };
-    let id = client.calls.open(head, b"", None, waker, &mut client.out, client.sent).expect("room for a stream");
+    let id =
+        client.calls.open(head, b"", None, waker, &mut client.out, client.sent).expect("room for a stream");
     (id, client.calls.stream(id).expect("it has one").clone())
 }
 
