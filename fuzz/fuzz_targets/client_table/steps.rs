@@ -1,5 +1,6 @@
 //! What the table does with streams, and what it wrote.
 
+use std::task::Waker;
 use std::time::Duration;
 
 use rpc_core::client::{OpenError, RequestHead};
@@ -99,5 +100,11 @@ impl Table {
     pub(crate) fn pick(&self, which: u8, fits: impl Fn(&Call) -> bool) -> Option<CallId> {
         let ids: Vec<_> = self.model.iter().filter(|(_, call)| fits(call)).map(|(id, _)| *id).collect();
         (!ids.is_empty()).then(|| ids[usize::from(which) % ids.len()])
+    }
+
+    /// Of streams, those who wait have wakers of their own.
+    pub(crate) fn check_woken(&self, woken: &[Waker], wakers: usize) {
+        let streams = self.model.values().any(|call| call.stream.is_some());
+        assert!(woken.len() == wakers || streams && woken.len() > wakers, "each is woken once");
     }
 }
