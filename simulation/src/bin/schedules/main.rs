@@ -5,6 +5,8 @@
 //! prints it.
 
 #![forbid(unsafe_code)]
+// The files of the core bring tests of their own, which have been run where they belong.
+#![cfg(not(test))]
 
 mod caller;
 #[allow(dead_code, unreachable_pub, reason = "the file is the core's, and not all of it is used here")]
