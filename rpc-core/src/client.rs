@@ -110,7 +110,7 @@ pub enum Event {
     /// The answer to a Ping of ours, with its token.
     Pong(u64),
     /// No new calls. Those above the last id that may have started have ended as
-    /// [`Executed::No`].
+    /// [`Executed::No`](crate::Executed::No).
     GoAway(GoAway),
 }
 
