@@ -89,7 +89,7 @@ pub enum Error {
         /// Whether the handler may have run.
         executed: Executed,
     },
-    /// No item of a stream came for as long as the call [waits for one](rpc_core::Call::idle_timeout).
+    /// No item of a stream came for as long as the call [waits for one](rpc_core::StreamCall::idle_timeout).
     #[error("{call}: no item within {after:?}")]
     Idle {
         /// The call.

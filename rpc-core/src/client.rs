@@ -2,6 +2,7 @@
 
 mod ending;
 mod pings;
+mod receiving;
 mod slot;
 
 use std::collections::HashMap;
@@ -11,18 +12,15 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use crate::body::Body;
 use crate::budget::Budget;
 use crate::call_id::{CallId, MAX_COUNTER};
-use crate::error::ProtocolError;
-use crate::frame::{Frame, Kind, flags};
+use crate::frame::{Kind, flags};
 use crate::limits::{Limits, MAX_MAX_CALLS};
-use crate::message::{self, Fields, GoAway, MAX_METHODS};
+use crate::message::{self, GoAway, MAX_METHODS};
 use crate::metadata::Metadata;
 use crate::output::{Output, TooLarge};
 #[cfg(planted)]
-use crate::planted::{Bug, bites, is_planted};
-use crate::status::Executed;
+use crate::planted::{Bug, bites};
 use crate::stream::{Duplex, Hub, Shape, Side};
 
 pub use slot::Outcome;
@@ -112,7 +110,7 @@ pub enum Event {
     /// The answer to a Ping of ours, with its token.
     Pong(u64),
     /// No new calls. Those above the last id that may have started have ended as
-    /// [`Executed::No`].
+    /// [`Executed::No`](crate::Executed::No).
     GoAway(GoAway),
 }
 
@@ -331,111 +329,10 @@ impl Calls {
         waker
     }
 
-    /// Takes a frame from the server. Wakers of the calls that it ended go to `woken`.
-    ///
-    /// # Errors
-    /// A breach of the protocol; the connection cannot go on.
-    pub fn receive(
-        &mut self,
-        frame: Frame<'_>,
-        now: Instant,
-        woken: &mut Vec<Waker>,
-    ) -> Result<Event, ProtocolError> {
-        let Frame { kind, flags, id, body } = frame;
-        match kind {
-            Kind::Response => {
-                if flags & flags::COMPRESSED != 0 {
-                    return Err(ProtocolError::UnknownFlags { kind, flags });
-                }
-                let slot = open_slot(&mut self.slots, kind, id)?;
-                let mut fields = Fields::new(kind, body.as_slice());
-                let metadata = fields.metadata(flags)?.unwrap_or_default();
-                let taken = fields.taken();
-                if let Some(duplex) = &slot.stream {
-                    if flags & flags::MORE != 0 {
-                        woken.extend(duplex.open(metadata)?);
-                        return Ok(Event::Nothing);
-                    }
-                    duplex.reply(metadata, body.skip(taken), woken);
-                    self.end(id, Done::Response { metadata: Metadata::EMPTY, large: None }, woken);
-                    return Ok(Event::Nothing);
-                }
-                if flags & flags::MORE != 0 {
-                    return Err(ProtocolError::UnexpectedKind { kind, id });
-                }
-                let large = match body.skip(taken) {
-                    Body::Owned(bytes) => Some(bytes),
-                    Body::Borrowed(bytes) => {
-                        slot.buffer.clear();
-                        slot.buffer.extend_from_slice(bytes);
-                        None
-                    }
-                };
-                self.end(id, Done::Response { metadata, large }, woken);
-            }
-            Kind::Status => {
-                open_slot(&mut self.slots, kind, id)?;
-                let status = message::read_status(flags, body)?;
-                self.end(id, Done::Status(Box::new(status)), woken);
-            }
-            Kind::Ping => {
-                if !self.budget.ping(now) {
-                    return Err(ProtocolError::CalmDown { kind });
-                }
-                self.pong = Some(id.to_wire());
-            }
-            Kind::Pong => return Ok(Event::Pong(id.to_wire())),
-            Kind::GoAway => {
-                let go_away = GoAway::read(body.as_slice())?;
-                if let Some(before) = self.going_away
-                    && id > before
-                {
-                    return Err(ProtocolError::GoAwayGrew { id, before });
-                }
-                self.going_away = Some(id);
-                self.lose(|slot| (slot.id > id).then_some(Executed::No), woken);
-                return Ok(Event::GoAway(go_away));
-            }
-            Kind::Data | Kind::End | Kind::Credit => {
-                let slot = open_slot(&mut self.slots, kind, id)?;
-                let duplex = slot.stream.as_ref().ok_or(ProtocolError::UnexpectedKind { kind, id })?;
-                match kind {
-                    Kind::Data => woken.extend(duplex.receive(flags, body)?),
-                    Kind::Credit => {
-                        let (paid, sender) = duplex.add_credit(message::read_credit(body.as_slice())?)?;
-                        woken.extend(sender);
-                        if !paid && !self.budget.draw(now) {
-                            return Err(ProtocolError::CalmDown { kind });
-                        }
-                    }
-                    _ => {
-                        let metadata =
-                            Fields::new(kind, body.as_slice()).metadata(flags)?.unwrap_or_default();
-                        duplex.complete(metadata, woken)?;
-                        self.end(id, Done::Response { metadata: Metadata::EMPTY, large: None }, woken);
-                    }
-                }
-            }
-            Kind::Request | Kind::Cancel => {
-                return Err(ProtocolError::UnexpectedKind { kind, id });
-            }
-        }
-        Ok(Event::Nothing)
-    }
-
     /// Appends a GoAway: why this side ends the connection. Of the server's calls, none has started.
     pub fn go_away(&self, go_away: &GoAway, out: &mut Output) {
         out.put(Kind::GoAway, 0, CallId::NONE, &go_away.to_body());
     }
-}
-
-fn open_slot(slots: &mut [Slot], kind: Kind, id: CallId) -> Result<&mut Slot, ProtocolError> {
-    #[cfg(planted)]
-    let id = if is_planted(Bug::ReusedSlot) { slots[usize::from(id.slot())].id } else { id };
-    slots
-        .get_mut(usize::from(id.slot()))
-        .filter(|slot| slot.id == id && matches!(slot.state, State::Open | State::Expired | State::Abandoned))
-        .ok_or(ProtocolError::UnknownCall { kind, id })
 }
 
 #[cfg(test)]

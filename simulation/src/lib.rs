@@ -7,7 +7,8 @@
 //! | [`stage`], [`world`], [`network`], [`stream`], [`window`], [`actor`], [`service`], [`fleet`] | client and server in it, through `Connector` and `Listener` |
 //! | [`journal`], [`oracle`] | what happened to each call at both ends, and whether that may be |
 //! | [`campaign`], [`tally`], [`garden`] | many worlds; how often what happened; planted bugs (`rpc-core/src/planted.rs`) |
-//! | `bin/schedules` | the client's `shared` and the core's `cancel` under schedules of shuttle's |
+//! | `bin/schedules` | the client's `shared`, the core's `cancel` and `stream` under schedules of shuttle's |
+//! | `bin/streams` | up to 50 streams on one connection, judged item by item at both ends |
 //!
 //! [`plan`] makes a world of a seed, [`world`] lets it happen, [`journal`] writes down what happened to
 //! each call at both ends, and [`oracle`] says whether that may be. [`campaign`] runs many seeds;

@@ -15,7 +15,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Wake;
 
 use super::*;
+use crate::body::Body;
+use crate::error::ProtocolError;
+use crate::frame::Frame;
 use crate::input::Input;
+use crate::status::Executed;
 
 /// A client whose server is the test.
 struct Client {

@@ -268,8 +268,9 @@ impl Duplex {
     /// What the peer may have sent before it knew that the call is over, and how many Credits.
     pub(crate) fn late(&self) -> (u64, u32) {
         let state = self.state();
-        let items =
-            if state.half_closed { 0 } else { state.window.left() + late_item(self.hub.own.max_frame) };
+        let left = state.window.left();
+        // The eighth is for the lengths of items that come each in a frame of its own.
+        let items = if state.half_closed { 0 } else { left + left / 8 + late_item(self.hub.own.max_frame) };
         (items, state.credit.unpaid().saturating_add(1))
     }
 

@@ -32,6 +32,10 @@ pub struct ClientStream<T, R> {
 }
 
 /// A [`StreamCall`] with items in both directions: it comes to a [`Sender`] and a [`Streaming`].
+///
+/// Send in one task and receive in another, or poll both together, unless the two sides take turns. A handler that
+/// answers items as they come stops taking them while its caller takes no answers, and then a caller that only sends
+/// waits for ever (but for a [`timeout`](StreamCall::timeout)).
 pub struct BidiStream<T, R> {
     types: PhantomData<fn(T) -> R>,
 }

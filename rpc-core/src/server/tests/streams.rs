@@ -120,12 +120,27 @@ fn whatever_an_honest_client_sends_before_it_knows_of_the_end_is_borne() {
 }
 
 #[test]
+fn a_wide_window_of_empty_items_is_borne_after_the_end() {
+    let own = Limits { window: 16 << 20, max_frame: 1 << 16, ..Limits::default() };
+    let mut server = Server::new();
+    server.calls = Calls::new(own);
+    let hub = Hub::new(Side::Server, own, own, None);
+    let id = server.request(flags::NAME | flags::MORE, ONCE).unwrap().id;
+    server.calls.open_stream(id, &hub, true);
+    server.calls.end(id);
+    for _ in 0..own.window / 32 {
+        server.receive(Kind::Data, 0, id, &[0; 4]).unwrap();
+    }
+    server.receive(Kind::End, 0, id, b"").unwrap();
+}
+
+#[test]
 fn a_stream_pays_for_what_comes_late_and_beyond_that_the_budget_does() {
     let mut server = Server::new();
     let (id, _) = open_stream(&mut server);
     server.calls.end(id);
     let Limits { window, max_frame, .. } = Limits::default();
-    let paid = u64::from(window) + late_item(max_frame) + late(0);
+    let paid = u64::from(window + window / 8) + late_item(max_frame) + late(0);
     let one = vec![0; PART];
     for _ in 0..paid / late(PART) + 1000 {
         server.receive(Kind::Data, 0, id, &one).unwrap();

@@ -1,6 +1,6 @@
 //! The core as its own files see it: what it keeps to itself stands here again.
 
-pub(crate) use rpc_core::{body, call_id, limits, metadata, output, status};
+pub(crate) use rpc_core::{body, call_id, format, limits, metadata, output, status};
 
 pub(crate) mod frame {
     pub(crate) use rpc_core::frame::*;

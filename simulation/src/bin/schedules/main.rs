@@ -5,6 +5,8 @@
 //! prints it.
 
 #![forbid(unsafe_code)]
+// The files of the core bring tests of their own, which have been run where they belong.
+#![cfg(not(test))]
 
 mod caller;
 #[allow(dead_code, unreachable_pub, reason = "the file is the core's, and not all of it is used here")]
@@ -31,7 +33,9 @@ mod task;
 mod wire;
 
 // Where the core's files look for the rest of it.
-pub(crate) use crate::core::{body, call_id, frame, limits, message, metadata, output, planted, status};
+pub(crate) use crate::core::{
+    body, call_id, format, frame, limits, message, metadata, output, planted, status,
+};
 
 use std::panic::catch_unwind;
 use std::process::ExitCode;

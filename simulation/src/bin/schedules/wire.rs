@@ -8,12 +8,12 @@ use std::task::{Context, Poll, Waker};
 use rpc_core::frame::{Kind, flags};
 use rpc_core::input::Input;
 use rpc_core::output::Output;
-use rpc_core::{CallId, Limits, Metadata};
+use rpc_core::{CallId, Format, Limits, Metadata};
 use shuttle::rand::{Rng, thread_rng};
 use shuttle::sync::Mutex;
 
 use crate::executor::{join, spawn};
-use crate::stream::{Batch, Closed, Duplex, Hub, Next, Outcome, Shape, Side};
+use crate::stream::{Batch, Closed, Duplex, Hub, Next, Outcome, Parcel, Shape, Side};
 
 /// So small that every other item waits for credit.
 const WINDOW: u32 = 100;
@@ -56,7 +56,7 @@ fn stage() -> Stage {
     let [client_hub, server_hub] =
         [Side::Client, Side::Server].map(|side| Hub::new(side, limits, limits, None));
     let client = Duplex::opened_by_client(ID, client_hub.clone(), Shape::Bidi);
-    let server = Duplex::opened_to_server(ID, server_hub.clone());
+    let server = Duplex::opened_to_server(ID, server_hub.clone(), true);
     let end = Arc::<End>::default();
     let task = Wire {
         hubs: [client_hub, server_hub],
@@ -160,10 +160,10 @@ impl Wire {
 
 /// Sends an item; false when the call is over.
 async fn send(duplex: &Arc<Duplex>, item: &[u8]) -> bool {
-    match poll_fn(|cx| duplex.poll_ready(cx)).await {
-        Ok(()) => duplex.send(&mut item.to_vec(), None) != Err(Closed),
-        Err(Closed) => false,
-    }
+    let mut parcel = Parcel::default();
+    let large = parcel.pack(Format::Bincode, &item.to_vec(), u32::MAX).expect("bytes can be encoded");
+    assert!(large.is_none());
+    poll_fn(|cx| duplex.poll_send(&mut parcel, cx)).await != Err(Closed)
 }
 
 /// Takes items, one after the other.
@@ -179,9 +179,9 @@ impl Items {
 
     async fn next(&mut self) -> Result<Vec<u8>, Outcome> {
         loop {
-            if let Some((cost, item)) = self.batch.pop() {
-                let item = item.as_slice().to_vec();
-                self.duplex.consume(cost);
+            if let Some((len, item)) = self.batch.pop() {
+                let item = Format::Bincode.decode(item).expect("what was encoded");
+                self.duplex.consume(1, len as u64);
                 return Ok(item);
             }
             let Self { duplex, batch } = self;
@@ -208,12 +208,13 @@ fn item(number: u8) -> Vec<u8> {
 }
 
 async fn echo(server: Arc<Duplex>, end: Arc<End>) {
-    server.put_head(&Metadata::EMPTY);
+    server.put_head(&Metadata::EMPTY).expect("it fits");
     let mut items = Items::of(server.clone());
     while let Ok(item) = items.next().await {
         send(&server, &item).await;
     }
-    poll_fn(|cx| server.poll_flushed(cx)).await;
+    // An error if the call was given up.
+    let _ = poll_fn(|cx| server.poll_flushed(cx)).await;
     end.set();
 }
 

@@ -11,11 +11,8 @@ use tokio_util::sync::CancellationToken;
 use crate::item::{Item, Place};
 use crate::plan::{PATIENCE, Plan};
 
-/// Items go in parts of so many bytes at the most.
-const PART: u64 = 64 * 1024;
-
-/// What a part costs beside its bytes.
-const PART_COST: u64 = 32;
+/// What an item costs of the credit beside its bytes.
+const ITEM_COST: u64 = 32;
 
 /// All that happened in a schedule.
 pub(crate) struct Ledger {
@@ -115,8 +112,7 @@ pub(crate) enum OutputEnd {
 }
 
 fn cost(len: u32) -> u64 {
-    let len = u64::from(len);
-    len + PART_COST * len.div_ceil(PART).max(1)
+    u64::from(len) + ITEM_COST
 }
 
 impl Ledger {

@@ -215,7 +215,7 @@ impl Plan {
         let streams = self.streams.iter().map(|stream| {
             let largest = stream.up.items.iter().copied().max().unwrap_or_default() + HEAD;
             // A part of 64 KiB costs 32 bytes, and a call 1 KiB with what is known of it.
-            self.server.window as usize + largest as usize + 32 * (1 + largest as usize / 65_536) + 2048
+            self.server.window as usize + largest as usize + 32 + 2048
         });
         streams.chain(self.calls.iter().map(|call| call.len + 2048)).sum()
     }
