@@ -60,10 +60,12 @@ impl Pen {
     /// them all, but for the length of items; and may have nothing to send.
     pub fn frame(&mut self, data: &WildData, flow: &Flow) -> Option<(u8, Vec<u8>)> {
         for _ in 0..data.items % 8 {
-            let len = data.len.bytes();
-            self.items = self.items.wrapping_add(1);
-            self.waits.extend_from_slice(&(len as u32).to_be_bytes());
-            self.waits.extend(std::iter::repeat_n(self.items, len));
+            self.push(data.len.bytes());
+        }
+        if data.wrong == 249 && flow.missing == 0 && self.waits.is_empty() {
+            // Just what the credit is enough for.
+            let len = (flow.left - 32).clamp(0, 60_000) as usize;
+            self.push(len);
         }
         let most = if data.most == 0 { usize::MAX } else { data.most.into() }.min(self.waits.len());
         match data.wrong {
@@ -85,5 +87,11 @@ impl Pen {
             end = start + (len as usize).min(most.saturating_sub(start));
         }
         (end > 0).then(|| (0, self.waits.drain(..end).collect()))
+    }
+
+    fn push(&mut self, len: usize) {
+        self.items = self.items.wrapping_add(1);
+        self.waits.extend_from_slice(&(len as u32).to_be_bytes());
+        self.waits.extend(std::iter::repeat_n(self.items, len));
     }
 }

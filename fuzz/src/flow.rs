@@ -200,6 +200,23 @@ impl Flow {
         self.items.len() <= self.doubtful
     }
 
+    /// The length of a `Bytes` for which there is just enough credit, if there is one.
+    #[must_use]
+    pub fn rest(&self) -> usize {
+        // Its own length stands before it.
+        match self.credit - i64::from(ITEM_COST) {
+            most @ 1..252 => most as usize - 1,
+            most @ 254..65_538 => most as usize - 3,
+            _ => 0,
+        }
+    }
+
+    /// What brings the credit just to 0, or so much over it.
+    #[must_use]
+    pub fn lack(&self, over: u8) -> u32 {
+        u32::try_from(i64::from(over) - self.credit).unwrap_or(0).max(1)
+    }
+
     /// Sends an item.
     ///
     /// # Panics

@@ -42,6 +42,12 @@ pub(crate) enum OnStream {
         len: u16,
     },
     Finish,
+    /// As much as there is credit for.
+    SendRest,
+    /// As much credit as that is below 0, or a little more.
+    CreditLack {
+        over: u8,
+    },
 }
 
 pub(crate) fn shape(which: u8) -> Shape {
@@ -102,6 +108,9 @@ impl Streamed {
             }
             OnStream::End => (Kind::End, 0, b"\0\0\0\0\0\0".to_vec()),
             OnStream::Credit(increment) => (Kind::Credit, 0, increment.to_be_bytes().to_vec()),
+            OnStream::CreditLack { over } => {
+                (Kind::Credit, 0, self.flow.lack(over % 4).to_be_bytes().to_vec())
+            }
             OnStream::Reply { len } => (Kind::Response, 0, vec![len; len.into()]),
             step => {
                 self.here(&step);
@@ -133,6 +142,7 @@ impl Streamed {
                 self.give_up();
             }
             OnStream::Send { len } => self.send(len.into()),
+            OnStream::SendRest => self.send(self.flow.rest()),
             OnStream::Finish => {
                 self.finished = true;
                 self.sender.finish();

@@ -43,6 +43,12 @@ pub(crate) enum OnStream {
         len: u16,
         times: u8,
     },
+    /// As much as there is credit for.
+    SendRest,
+    /// As much credit as that is below 0, or a little more.
+    CreditLack {
+        over: u8,
+    },
 }
 
 /// The largest `Bytes` that the client takes: their own length stands before them.
@@ -150,6 +156,10 @@ impl Streamed {
             OnStream::Credit(increment) => {
                 return Some((Kind::Credit, 0, increment.to_be_bytes().to_vec(), false));
             }
+            OnStream::CreditLack { over } => {
+                let increment = self.flow.lack(over % 4);
+                return Some((Kind::Credit, 0, increment.to_be_bytes().to_vec(), false));
+            }
             OnStream::Read { consume } => {
                 self.read(false);
                 if consume {
@@ -166,6 +176,7 @@ impl Streamed {
                 self.duplex.stop_reading();
             }
             OnStream::Send { items, len } => self.send(items % 32, len.bytes().min(LARGEST)),
+            OnStream::SendRest => self.send(1, self.flow.rest()),
             OnStream::Fill { .. } | OnStream::Late { .. } => {}
         }
         None
