@@ -345,8 +345,8 @@ impl Table {
         self.calls.end(id.unwrap_or(CallId::NONE));
         self.ended += 1;
         let Some((id, mut stream)) = id.and_then(|id| self.streams.remove_entry(&id)) else { return };
-        let late =
-            if stream.flow.closed { 0 } else { stream.flow.left.max(0) as u64 + 2 * u64::from(MAX_FRAME) };
+        let left = stream.flow.left.max(0) as u64;
+        let late = if stream.flow.closed { 0 } else { left + left / 8 + 2 * u64::from(MAX_FRAME) };
         self.paid += late + u64::from(ITEM_COST);
         // What came stays for whoever holds on to it; nothing more goes out.
         assert!(stream.read(true), "there is an end");
