@@ -173,14 +173,15 @@ impl Flow {
 
     /// This side has consumed so many items of so many bytes: half a window at a time, the peer is to be told.
     pub fn consume(&mut self, items: u64, bytes: u64) {
+        // What may not come any more needs no credit.
+        if self.discards || self.closed {
+            return;
+        }
         self.consumed += bytes + items * u64::from(ITEM_COST);
         if self.consumed >= u64::from(self.own / 2) {
             let increment = std::mem::take(&mut self.consumed);
-            // Also when nothing more may come: nobody tells the peer then.
             self.left += increment as i64;
-            if !self.discards && !self.closed {
-                self.given += increment;
-            }
+            self.given += increment;
         }
     }
 

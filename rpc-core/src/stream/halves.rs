@@ -178,16 +178,15 @@ impl Duplex {
         let held = (bytes + items * ITEM_HEAD as u64).min(state.held);
         state.held -= held;
         self.hub.release(held);
-        let due = match state.window.consume(bytes + items * u64::from(ITEM_COST)) {
-            #[cfg(planted)]
-            Some(_) if bites(Bug::CreditLeak) => false,
-            Some(increment) if !state.inbox.discards && state.incoming.is_none() && !state.over => {
-                state.owed = state.owed.saturating_add(increment);
-                true
-            }
-            _ => false,
-        };
-        self.announce(state, due);
+        // What may not come any more needs no credit.
+        if state.inbox.discards || state.incoming.is_some() || state.over {
+            return;
+        }
+        let increment = state.window.consume(bytes + items * u64::from(ITEM_COST));
+        #[cfg(planted)]
+        let increment = increment.filter(|_| !bites(Bug::CreditLeak));
+        state.owed = state.owed.saturating_add(increment.unwrap_or_default());
+        self.announce(state, increment.is_some());
     }
 
     /// Half of this side's window: what has to be [consumed](Self::consume) for the peer to be told.
