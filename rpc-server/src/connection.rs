@@ -51,6 +51,8 @@ pub(crate) struct Connection<IO> {
     server: Arc<State>,
     phase: Phase,
     timeouts: Timeouts,
+    /// Bytes that have gone out since the streams had their turn.
+    unfilled: usize,
 }
 
 enum Turn {
@@ -73,6 +75,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
             reading: true,
             session: Session::new(server.clone(), origin, limits),
             phase: Phase::Serving,
+            unfilled: 0,
             timeouts: Timeouts::new(&server.config, server.connection_age()),
             server,
         }
@@ -154,10 +157,18 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
                 }
             }
             let waits = self.session.out.len();
-            match rpc_io::poll_send(&mut self.io, cx, &mut self.session.out) {
+            let sent = rpc_io::poll_send(&mut self.io, cx, &mut self.session.out);
+            // Answers that keep coming must not keep the streams from their turn.
+            self.unfilled = self.unfilled.saturating_add(waits - self.session.out.len());
+            let turn = matches!(sent, Poll::Ready(Ok(()))) || self.unfilled >= FILL;
+            let filled = turn && taken < BATCH && self.session.fill(FILL, cx);
+            if turn {
+                self.unfilled = 0;
+            }
+            match sent {
                 Poll::Ready(Ok(())) => {
                     self.timeouts.wrote(true);
-                    if taken < BATCH && self.session.fill(FILL, cx) {
+                    if filled {
                         taken += FLUSH;
                         continue;
                     }

@@ -322,8 +322,8 @@ impl Session {
     /// Adds about `most` bytes of what the streams have to send; false if they have nothing.
     pub(crate) fn fill(&mut self, most: usize, cx: &TaskContext<'_>) -> bool {
         let Some(hub) = self.hub.as_ref().filter(|hub| hub.poll(cx.waker())) else { return false };
-        let mut woken = Vec::new();
-        hub.fill(hub.take(), &mut self.out, most, &mut woken);
+        let (mut woken, before) = (Vec::new(), self.out.len());
+        hub.fill(hub.take(), &mut self.out, before + most, &mut woken);
         woken.into_iter().for_each(Waker::wake);
         true
     }

@@ -92,16 +92,15 @@ impl Window {
         fair
     }
 
-    /// So much of what came was consumed. The increment of the Credit that is due for it, if one is.
-    pub(crate) fn consume(&mut self, cost: u64) -> Option<u32> {
+    /// So much of what came was consumed. The credit that is due for it, if it is half a window.
+    pub(crate) fn consume(&mut self, cost: u64) -> Option<u64> {
         self.consumed += cost;
         if self.consumed < u64::from(self.size / 2) {
             return None;
         }
-        let increment = self.consumed.min(MAX_CREDIT.into()) as u32;
-        self.consumed -= u64::from(increment);
-        self.left += i64::from(increment);
-        Some(increment)
+        let credit = std::mem::take(&mut self.consumed);
+        self.left += credit as i64;
+        Some(credit)
     }
 
     /// What the peer may still send without breaking a rule.

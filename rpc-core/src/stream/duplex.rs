@@ -5,7 +5,7 @@ use std::mem;
 use std::sync::Arc;
 use std::task::Waker;
 
-use super::credit::{Credit, Window, cost, late_item};
+use super::credit::{Credit, MAX_CREDIT, Window, cost, late_item};
 use super::hub::{Hub, Side};
 use super::inbox::{Arrival, Inbox};
 use super::outbox::{OUTBOX_MARK, Outbox};
@@ -45,11 +45,13 @@ pub(super) struct State {
     pub(super) inbox: Inbox,
     pub(super) window: Window,
     /// Credit that the peer is to be given.
-    pub(super) owed: u32,
+    pub(super) owed: u64,
     /// Bytes that came and were not consumed.
     pub(super) held: u64,
     /// The client has sent its End.
     half_closed: bool,
+    /// The client has closed its side.
+    pub(super) no_credit_comes: bool,
     /// The server has begun to answer, with this beside it.
     pub(super) opened: Option<Metadata>,
     pub(super) trailers: Metadata,
@@ -95,6 +97,7 @@ impl Duplex {
             owed: 0,
             held: 0,
             half_closed: false,
+            no_credit_comes: false,
             opened: None,
             trailers: Metadata::EMPTY,
             incoming: None,
@@ -209,12 +212,16 @@ impl Duplex {
         let mut state = self.state();
         if self.shape.answers() {
             let fault = Fault::WrongShape { stream: false };
-            return state.end(Outcome::Fault(fault), Metadata::EMPTY, woken);
+            let left = state.end(Outcome::Fault(fault), Metadata::EMPTY, woken);
+            drop(state);
+            return drop(left);
         }
         if !state.inbox.discards {
             state.inbox.push_item(body.into_bytes());
         }
-        state.end(Outcome::Complete, metadata, woken);
+        let left = state.end(Outcome::Complete, metadata, woken);
+        drop(state);
+        drop(left);
     }
 
     /// The server's End came: the stream is complete.
@@ -223,13 +230,16 @@ impl Duplex {
         if state.opened.is_none() || state.inbox.is_in_item() {
             return Err(ProtocolError::UnexpectedKind { kind: Kind::End, id: self.id });
         }
-        state.end(Outcome::Complete, trailers, woken);
+        let left = state.end(Outcome::Complete, trailers, woken);
+        drop(state);
+        drop(left);
         Ok(())
     }
 
     /// The call is over, for this reason unless another was there first.
     pub(crate) fn end(&self, outcome: Outcome, woken: &mut Vec<Waker>) {
-        self.state().end(outcome, Metadata::EMPTY, woken);
+        let left = self.state().end(outcome, Metadata::EMPTY, woken);
+        drop(left);
     }
 
     /// The same, and wakes them.
@@ -243,9 +253,10 @@ impl Duplex {
     pub(crate) fn cut_off(&self) {
         let mut state = self.state();
         state.incoming.get_or_insert(Outcome::Lost(Executed::Maybe));
-        let reader = state.reader.take();
+        state.no_credit_comes = true;
+        let woken = [state.reader.take(), state.sender.take()];
         drop(state);
-        reader.into_iter().for_each(Waker::wake);
+        woken.into_iter().flatten().for_each(Waker::wake);
     }
 
     /// The call's time is up. Whom to wake goes to `woken`.
@@ -287,9 +298,11 @@ impl Duplex {
             woken.extend(state.sender.take());
             return false;
         }
-        let increment = mem::take(&mut state.owed);
-        if increment > 0 && state.incoming.is_none() {
+        let mut owed = mem::take(&mut state.owed);
+        while owed > 0 && state.incoming.is_none() {
+            let increment = owed.min(MAX_CREDIT.into()) as u32;
             out.put(Kind::Credit, 0, self.id, &increment.to_be_bytes());
+            owed -= u64::from(increment);
         }
         state.outbox.drain(self.id, out, self.hub.peer.max_frame, room);
         if state.outbox.len() < OUTBOX_MARK && state.credit.may_begin() {
@@ -311,27 +324,29 @@ impl Duplex {
         state.over = true;
         // What came before it stays.
         state.inbox.discards = true;
-        state.outbox.clear();
+        let left = mem::take(&mut state.outbox);
         if state.cancel == Step::No {
             state.cancel = Step::Owed;
         }
         self.announce(state, true);
+        drop(left);
     }
 }
 
 impl State {
-    fn end(&mut self, outcome: Outcome, trailers: Metadata, woken: &mut Vec<Waker>) {
+    /// Returns what does not go out any more: parts of it are the user's, to be dropped outside the lock.
+    fn end(&mut self, outcome: Outcome, trailers: Metadata, woken: &mut Vec<Waker>) -> Outbox {
         if self.incoming.is_none() {
             self.incoming = Some(outcome);
             self.trailers = trailers;
         }
         self.over = true;
-        self.outbox.clear();
         if self.cancel == Step::Owed {
             self.cancel = Step::No;
         }
         let wakers = [self.reader.take(), self.sender.take(), self.flusher.take()];
         woken.extend(wakers.into_iter().flatten());
+        mem::take(&mut self.outbox)
     }
 }
 

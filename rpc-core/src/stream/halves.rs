@@ -116,7 +116,7 @@ impl Duplex {
         let mut state = state;
         #[cfg(planted)]
         if !state.outbox.is_empty() && bites(Bug::LostItems) {
-            state.outbox.clear();
+            state.outbox = Default::default();
         }
         if state.over {
             return Poll::Ready(Err(Closed));
@@ -222,7 +222,8 @@ impl Duplex {
 
 impl State {
     fn may_send(&self) -> Result<bool, Closed> {
-        match self.over || self.finish != Step::No {
+        let never = self.no_credit_comes && !self.credit.may_begin();
+        match self.over || self.finish != Step::No || never {
             true => Err(Closed),
             false => Ok(self.credit.may_begin() && self.outbox.len() < OUTBOX_MARK),
         }

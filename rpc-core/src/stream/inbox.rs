@@ -125,8 +125,9 @@ impl Inbox {
                 self.keep(&bytes[run..at]);
                 (too_large, self.discards) = (true, true);
             }
-            let (start, end) = (at + ITEM_HEAD, at + ITEM_HEAD + len as usize);
-            let whole = end <= bytes.len();
+            let start = at + ITEM_HEAD;
+            let whole = len as usize <= bytes.len() - start;
+            let end = if whole { start + len as usize } else { bytes.len() };
             ends |= whole;
             if !whole || len as usize >= LARGE_BODY {
                 self.keep(&bytes[run..at]);
@@ -136,7 +137,7 @@ impl Inbox {
                     }
                     _ => {
                         self.missing = len as usize;
-                        self.go_on(&bytes[start..end.min(bytes.len())]);
+                        self.go_on(&bytes[start..end]);
                     }
                 }
                 run = end;
@@ -167,8 +168,17 @@ impl Inbox {
         let part = if !self.partial.is_empty() && bites(Bug::LostPart) { &[] } else { part };
         self.partial.extend_from_slice(part);
         if self.missing == 0 && !self.partial.is_empty() {
-            let item = mem::take(&mut self.partial).into();
-            self.push_item(item);
+            // A small item by itself would take many times its size.
+            match self.partial.len() {
+                LARGE_BODY.. => {
+                    let item = mem::take(&mut self.partial).into();
+                    self.push_item(item);
+                }
+                len => {
+                    self.batch.entries.extend_from_slice(&(len as u32).to_be_bytes());
+                    self.batch.entries.append(&mut self.partial);
+                }
+            }
         }
     }
 
@@ -226,6 +236,17 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_small_item_takes_no_more_memory_for_being_cut() {
+        let (mut inbox, bytes) = (Inbox::default(), wire(&[&b"1"[..]; 1000]));
+        assert_eq!(inbox.push(&Body::Borrowed(&bytes[..4]), 100, |_| true), Arrival::Items(false));
+        for frame in bytes[4..].chunks(5) {
+            assert_eq!(inbox.push(&Body::Borrowed(frame), 100, |_| true), Arrival::Items(true));
+        }
+        assert_eq!((inbox.batch.entries.len(), inbox.batch.large.len()), (bytes.len(), 0));
+        assert_eq!(items(&mut inbox), [b"1"; 1000]);
     }
 
     #[test]

@@ -102,10 +102,6 @@ impl Outbox {
             }
         }
     }
-
-    pub(crate) fn clear(&mut self) {
-        *self = Self::default();
-    }
 }
 
 /// Moves the next part of an item.

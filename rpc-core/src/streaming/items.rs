@@ -122,6 +122,7 @@ impl<T: DeserializeOwned + 'static, X: Ending> Stream for Items<T, X> {
                 }
                 return Poll::Ready(Some(decoded.map_err(|source| {
                     this.duplex.stop_reading();
+                    this.batch = Batch::default();
                     this.ending.undecodable(source)
                 })));
             }

@@ -175,3 +175,37 @@ fn a_sender_waits_at_64_kib_that_have_not_gone_out_whatever_its_credit() {
     woken.into_iter().for_each(Waker::wake);
     assert_eq!((wakes.count(), end.is_ready()), (1, Some(true)), "40,000 bytes wait");
 }
+
+#[test]
+fn an_item_over_two_gibibytes_is_given_back_in_several_credits() {
+    let (mut credit, mut window) =
+        (crate::stream::credit::Credit::new(MIN_WINDOW), crate::stream::credit::Window::new(MIN_WINDOW));
+    let item = crate::stream::credit::cost(3_000_000_000);
+    credit.charge(item);
+    assert!(window.begin(item));
+    let end = End::server();
+    end.duplex.state().owed = window.consume(item).unwrap();
+    end.send(b"");
+    for (kind, increment) in end.kinds() {
+        if kind == Kind::Credit {
+            credit.add(increment as u32).unwrap();
+        }
+    }
+    assert!(credit.may_begin());
+}
+
+#[test]
+fn a_sender_that_waits_for_credit_of_a_client_that_has_closed_its_side_is_told_that_none_comes() {
+    let end = End::server();
+    while end.is_ready() == Some(true) {
+        end.send(&[0; 16 * 1024]);
+        end.sent();
+    }
+    let (wakes, waker) = Wakes::new();
+    assert!(end.duplex.poll_credit(&mut Context::from_waker(&waker)).is_pending());
+    end.duplex.cut_off();
+    assert_eq!((wakes.count(), end.is_ready()), (1, None));
+    let end = End::server();
+    end.duplex.cut_off();
+    assert_eq!(end.is_ready(), Some(true), "it has credit");
+}
