@@ -99,7 +99,7 @@ impl Builder {
     }
 
     /// Bytes of items that a stream's answer may carry before they are taken, each counted as 32 more.
-    /// Default 256 KiB, from 64 KiB to 2 GiB. The memory that a stream may take here is this and its
+    /// Default 512 KiB, from 64 KiB to 2,147,483,647 bytes. The memory that a stream may take here is this and its
     /// largest item; on a link with much delay it bounds the rate of a stream.
     pub fn stream_window(mut self, bytes: u32) -> Self {
         self.dial.limits.window = bytes;

@@ -71,7 +71,7 @@ pub enum Error {
         /// Whether the handler may have run: `Maybe` for a call that was in flight.
         executed: Executed,
     },
-    /// The call's time was up.
+    /// The call's time was up; of one with streams, before its last item came.
     #[error("{call}: no answer within {after:?}")]
     DeadlineExceeded {
         /// The call.

@@ -22,7 +22,8 @@ use crate::streaming::Opened;
 /// Metadata that [`Call::within`] hands on: the trace, in W3C's names.
 const TRACE_KEYS: [&str; 3] = ["traceparent", "tracestate", "baggage"];
 
-/// Something that calls can be made through: a client's connection, or a stand-in for it in tests.
+/// Something that calls can be made through: a client's connection, or a stand-in for it in tests, which can
+/// answer calls without streams. To test calls with streams, join client and server by a pipe in memory.
 ///
 /// Generated clients work with any of them.
 pub trait Caller: Clone + Send + Sync + 'static {

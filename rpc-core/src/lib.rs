@@ -4,10 +4,11 @@
 //! what is to be sent is appended to a buffer of the caller's.
 //!
 //! - What a contract and its handlers are written with: [`service`](macro@service), [`Context`],
-//!   [`Status`], [`Service`], [`Caller`].
+//!   [`Status`], [`Service`], [`Caller`]; with streams [`Streaming`], [`Sender`], [`StreamCall`].
 //! - The wire: [`handshake`], [`frame`], [`input`] and [`output`], [`message`], [`metadata`],
 //!   [`mod@format`].
-//! - Both ends of a connection as tables of calls: [`client::Calls`], [`server::Calls`]; and
+//! - Both ends of a connection as tables of calls: [`client::Calls`], [`server::Calls`], with their
+//!   [`stream`]s, which the two shells alone need; and
 //!   [`lane`], which runs handlers; [`liveness`], which asks whether the other end is there.
 //!
 //! `docs/protocol.md` in the repository is the wire's specification.

@@ -95,7 +95,7 @@ async fn a_client_says_what_it_wants_in_its_head() {
         read_head(&mut far).await,
         "CONNECT /internal/rpc?tenant=a HTTP/1.0\r\nHost: localhost\r\nRpc-Version: 1\r\n\
          Rpc-Format: bincode\r\nRpc-Max-Frame: 100000\r\nRpc-Max-Calls: 1024\r\n\
-         Rpc-Window: 262144\r\nRpc-Max-Streams: 256\r\n\r\n"
+         Rpc-Window: 524288\r\nRpc-Max-Streams: 256\r\n\r\n"
     );
     drop(far);
     within(dialling).await.unwrap().unwrap_err();

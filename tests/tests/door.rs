@@ -76,7 +76,7 @@ async fn a_bare_connect_with_bare_line_feeds_gets_in_and_loses_nothing_behind_it
         head,
         "HTTP/1.0 200 Connected\r\nRpc-Version: 1\r\nRpc-Format: bincode\r\n\
          Rpc-Max-Frame: 4194304\r\nRpc-Max-Calls: 1024\r\n\
-         Rpc-Window: 262144\r\nRpc-Max-Streams: 256\r\n\r\n"
+         Rpc-Window: 524288\r\nRpc-Max-Streams: 256\r\n\r\n"
     );
     assert_eq!(decoded::<i64>(&raw.frame().await.body), 56);
     assert_eq!(decoded::<i64>(&raw.frame().await.body), 6);

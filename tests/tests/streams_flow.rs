@@ -16,7 +16,7 @@ use tests::{Args, Frame, Gate, Raw, arith, encoded, join, listen, pipe, within};
 use tokio::time::timeout;
 
 const SECOND: Duration = Duration::from_secs(1);
-const WINDOW: usize = 256 * 1024;
+const WINDOW: usize = 512 * 1024;
 const MORE: u8 = 0x04;
 const END: u8 = 6;
 

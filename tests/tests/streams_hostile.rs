@@ -18,7 +18,7 @@ const MORE: u8 = 0x04;
 const END: u8 = 6;
 const CREDIT: u8 = 7;
 
-const WINDOW: usize = 256 * 1024;
+const WINDOW: usize = 512 * 1024;
 
 /// What a client sends on the stream of that id.
 type Breach = fn(u64) -> Vec<Frame>;

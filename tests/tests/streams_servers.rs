@@ -17,7 +17,7 @@ const COMPRESSED: u8 = 0x80;
 const END: u8 = 6;
 const CREDIT: u8 = 7;
 
-const WINDOW: usize = 256 * 1024;
+const WINDOW: usize = 512 * 1024;
 
 /// What a server answers to the call of that id.
 type Answer = fn(u64) -> Vec<Frame>;

@@ -91,7 +91,12 @@ impl Part {
         }
         let path = directory.join(format!("{name}.part"));
         // Who comes second with one name is told so, while the first is at it.
-        let file = File::create_new(&path).await?;
+        let file = File::create_new(&path).await.map_err(|error| match error.kind() {
+            std::io::ErrorKind::AlreadyExists => Status::already_exists(format!(
+                "{name} is on its way; if nobody sends it, a server was killed meanwhile: remove {name}.part"
+            )),
+            _ => Status::unknown(format!("{}: {error}", path.display())),
+        })?;
         Ok(Self { file, path, whole: directory.join(name) })
     }
 }

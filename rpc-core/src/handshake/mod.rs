@@ -15,7 +15,7 @@
 //! | `Rpc-Format` | body formats, in order of preference | the one chosen | `bincode` |
 //! | `Rpc-Max-Frame` | largest frame the client takes, in bytes | the same of the server | 4,194,304 |
 //! | `Rpc-Max-Calls` | most calls in flight the client takes | the same of the server | 1,024 |
-//! | `Rpc-Window` | bytes of items the client takes on a stream before it consumes them | the same of the server | 256 KiB |
+//! | `Rpc-Window` | bytes of items the client takes on a stream before it consumes them | the same of the server | 512 KiB |
 //! | `Rpc-Max-Streams` | most streams at once the client takes | the same of the server | 256 |
 //!
 //! Unknown `Rpc-*` headers are ignored, so that later versions can add some.

@@ -2,7 +2,8 @@
 //!
 //! A [`Duplex`] is one such call as its connection and its two halves share it: what has come and was not
 //! taken, what waits to go out, and how much more either side may send. A [`Hub`] knows which of a
-//! connection's streams have something to send. Neither does I/O.
+//! connection's streams have something to send. Neither does I/O. This is for those who write a client or a
+//! server; of what is in here, services meet [`Shape`] and [`Fault`] alone.
 
 pub(crate) mod credit;
 mod duplex;

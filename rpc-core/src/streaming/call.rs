@@ -35,7 +35,7 @@ pub struct ClientStream<T, R> {
 ///
 /// Send in one task and receive in another, or poll both together, unless the two sides take turns. A handler that
 /// answers items as they come stops taking them while its caller takes no answers, and then a caller that only sends
-/// waits for ever (but for a [`timeout`](StreamCall::timeout)).
+/// waits for ever: only a [`timeout`](StreamCall::timeout) ends it.
 pub struct BidiStream<T, R> {
     types: PhantomData<fn(T) -> R>,
 }
@@ -92,6 +92,9 @@ impl<T: 'static, R: DeserializeOwned + Send + 'static> StreamShape for BidiStrea
 }
 
 /// A call that is answered with items.
+#[diagnostic::on_unimplemented(
+    message = "a call with one answer has no time between items: set its `timeout`"
+)]
 pub trait AnswersItems: StreamShape {}
 
 impl<T: DeserializeOwned + Send + 'static> AnswersItems for ServerStream<T> {}

@@ -56,7 +56,7 @@ pub struct Streaming<T, E = Status> {
 }
 
 impl<T, E> Streaming<T, E> {
-    /// A stream of items from here: for tests of handlers, and for stand-ins of clients.
+    /// A stream of items from here: for tests of handlers.
     pub fn new(items: impl Stream<Item = Result<T, E>> + Send + 'static) -> Self {
         Self { items: Box::pin(items), over: false, duplex: None }
     }

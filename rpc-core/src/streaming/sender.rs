@@ -69,6 +69,9 @@ impl<T> Sender<T> {
 
     /// Sends an item, as soon as the server has room for it.
     ///
+    /// A server that waits for its caller to take its items makes no room: one task that sends all before it
+    /// takes any stands still with more than about a window each way. Send and receive in two tasks, or poll both.
+    ///
     /// It has been handed to the connection then, and will be written with all that came before it; the
     /// server has not seen it.
     ///

@@ -27,7 +27,7 @@ impl Builder {
     }
 
     /// Bytes of items that a client may send on a stream before its handler takes them, each counted as
-    /// 32 more. Default 256 KiB, from 64 KiB to 2 GiB. The memory that a stream may take is this and its
+    /// 32 more. Default 512 KiB, from 64 KiB to 2,147,483,647 bytes. The memory that a stream may take is this and its
     /// largest item; on a link with much delay it bounds the rate of a stream.
     pub fn stream_window(mut self, bytes: u32) -> Self {
         self.config.limits.window = bytes;

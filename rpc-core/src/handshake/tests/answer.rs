@@ -16,7 +16,7 @@ fn read_with(lines: &str) -> Result<Terms, AnswerError> {
 const PLAIN: Terms = Terms { format: Format::Bincode, limits: LIMITS };
 
 const LIMITS: Limits =
-    Limits { max_frame: 4 * 1024 * 1024, max_calls: 1024, window: 256 * 1024, max_streams: 256 };
+    Limits { max_frame: 4 * 1024 * 1024, max_calls: 1024, window: 512 * 1024, max_streams: 256 };
 
 fn refusal(head: &str) -> Refusal {
     match read(head) {

@@ -36,7 +36,7 @@ fn the_head_of_a_connect_has_its_exact_bytes() {
         write_with(&headers).unwrap(),
         "CONNECT /_rpc_ HTTP/1.0\r\nHost: localhost:1234\r\nRpc-Version: 1\r\nRpc-Format: bincode, json\r\n\
          Rpc-Max-Frame: 4194304\r\nRpc-Max-Calls: 1024\r\n\
-         Rpc-Window: 262144\r\nRpc-Max-Streams: 256\r\n\
+         Rpc-Window: 524288\r\nRpc-Max-Streams: 256\r\n\
          Authorization: Bearer token\r\nX-Tenant: a\r\nX-Tenant: b\r\n\r\n"
     );
 }

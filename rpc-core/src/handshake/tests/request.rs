@@ -23,7 +23,7 @@ fn accepted(lines: &str) -> Terms {
 const PLAIN: Terms = Terms { format: Format::Bincode, limits: LIMITS };
 
 const LIMITS: Limits =
-    Limits { max_frame: 4 * 1024 * 1024, max_calls: 1024, window: 256 * 1024, max_streams: 256 };
+    Limits { max_frame: 4 * 1024 * 1024, max_calls: 1024, window: 512 * 1024, max_streams: 256 };
 
 #[test]
 fn a_bare_connect_means_version_1_bincode_and_default_limits() {

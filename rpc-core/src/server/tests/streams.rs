@@ -63,7 +63,7 @@ fn whatever_an_honest_client_sends_before_it_reads_the_refusal_is_borne() {
     for _ in 0..20 {
         let id = refused_stream(&mut server);
         // Empty items, charged 32 bytes each, fill the initial window last.
-        for _ in 0..256 * 1024 / 32 {
+        for _ in 0..512 * 1024 / 32 {
             server.receive(Kind::Data, 0, id, b"").unwrap();
         }
         server.receive(Kind::End, 0, id, b"").unwrap();
