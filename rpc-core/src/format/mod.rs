@@ -160,6 +160,7 @@ impl Format {
     ///
     /// If the body is not exactly one value of type `T` (white space may follow in JSON), nests deeper than
     /// [`MAX_DEPTH`], or holds more elements than its length + [`SPARE_ELEMENTS`].
+    #[inline]
     pub fn decode<T>(self, body: Body<'_>) -> Result<T, DecodeError>
     where
         T: DeserializeOwned + 'static,
