@@ -11,7 +11,7 @@ const LOOK: Duration = Duration::from_millis(1);
 
 /// Whose descriptors.
 #[derive(Clone, Copy)]
-pub(crate) enum Owner {
+pub enum Owner {
     /// This process.
     Client,
     /// Another one, of the same user.
@@ -19,7 +19,11 @@ pub(crate) enum Owner {
 }
 
 impl Owner {
-    pub(crate) fn descriptors(self) -> io::Result<usize> {
+    /// How many are open.
+    ///
+    /// # Errors
+    /// When the process has ended.
+    pub fn descriptors(self) -> io::Result<usize> {
         let (place, own) = match self {
             // The one that the directory is read through is open, too.
             Owner::Client => ("/proc/self/fd".to_owned(), 1),
@@ -29,7 +33,10 @@ impl Owner {
     }
 
     /// Waits until there are no more than `baseline`; how many there are at the end of the wait.
-    pub(crate) async fn come_back_to(self, baseline: usize, limit: Duration) -> io::Result<usize> {
+    ///
+    /// # Errors
+    /// When the process has ended.
+    pub async fn come_back_to(self, baseline: usize, limit: Duration) -> io::Result<usize> {
         let end = Instant::now() + limit;
         loop {
             let open = self.descriptors()?;

@@ -2,14 +2,12 @@
 //! calls between them. What a test inside one process cannot show: that the kernel tells what it tells,
 //! and that nothing stays behind.
 
-mod descriptors;
 mod handshakes;
 mod held;
 mod journal;
 mod kill;
 mod namespaces;
 mod partition;
-mod process;
 mod raw;
 mod rolling;
 mod server;
@@ -25,6 +23,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
+use chaos::{descriptors, process, within};
 use lexopt::prelude::*;
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
@@ -148,12 +147,6 @@ async fn guarded(command: impl Future<Output = anyhow::Result<Verdict>>) -> anyh
         _ = term.recv() => Err(anyhow!("terminated")),
         _ = interrupt.recv() => Err(anyhow!("interrupted")),
     }
-}
-
-/// Waits for what has to come, but not for ever.
-async fn within<T>(seconds: u64, what: &str, future: impl Future<Output = T>) -> anyhow::Result<T> {
-    let limited = tokio::time::timeout(Duration::from_secs(seconds), future).await;
-    limited.with_context(|| format!("within {seconds} s it did not come about that {what}"))
 }
 
 fn parse_args() -> Result<Option<(String, Args)>, lexopt::Error> {

@@ -14,25 +14,29 @@ use crate::descriptors::Owner;
 use crate::within;
 
 /// A server that runs until it is killed or told to end; killed when this is dropped.
-pub(crate) struct Process {
+pub struct Process {
     child: Child,
     pid: u32,
     lines: Lines<BufReader<ChildStdout>>,
-    pub(crate) address: SocketAddr,
+    /// Where it listens.
+    pub address: SocketAddr,
 }
 
 impl Process {
-    /// Starts one, in a network namespace if one is named, and waits until it listens.
-    pub(crate) async fn start(
-        namespace: Option<&str>,
-        listen: SocketAddr,
-        journal: Option<&Path>,
-    ) -> Result<Self> {
+    /// Starts this program in the role of a server (`server --listen ADDR`), in a network namespace if one is named, and
+    /// waits until it listens.
+    ///
+    /// # Errors
+    /// As [`spawn`](Self::spawn).
+    pub async fn start(namespace: Option<&str>, listen: SocketAddr, journal: Option<&Path>) -> Result<Self> {
         Self::start_with(namespace, listen, journal.map(|journal| ("--journal", journal))).await
     }
 
     /// Starts one that speaks TLS, with the certificate and the key in this directory.
-    pub(crate) async fn start_tls(identity: &Path) -> Result<Self> {
+    ///
+    /// # Errors
+    /// As [`spawn`](Self::spawn).
+    pub async fn start_tls(identity: &Path) -> Result<Self> {
         Self::start_with(None, (Ipv4Addr::LOCALHOST, 0).into(), Some(("--identity", identity))).await
     }
 
@@ -55,6 +59,14 @@ impl Process {
         if let Some((name, path)) = option {
             command.arg(name).arg(path);
         }
+        Self::spawn(command).await
+    }
+
+    /// Starts a program that says its address in the first line that it prints.
+    ///
+    /// # Errors
+    /// When it cannot be started, or says none within 10 s.
+    pub async fn spawn(mut command: Command) -> Result<Self> {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().context("cannot start a server")?;
         let pid = child.id().context("the server has no pid")?;
@@ -66,17 +78,32 @@ impl Process {
         Ok(Self { address, child, pid, lines })
     }
 
-    pub(crate) fn signal(&self, signal: Signal) -> Result<()> {
+    /// Its number.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// Sends it a signal.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
         // Still a child that nobody has waited for, so the number is its own.
         kill(Pid::from_raw(i32::try_from(self.pid)?), signal).with_context(|| format!("cannot send {signal}"))
     }
 
-    pub(crate) fn owner(&self) -> Owner {
+    /// Whose descriptors are its own.
+    #[must_use]
+    pub fn owner(&self) -> Owner {
         Owner::Process(self.pid)
     }
 
     /// Waits for its end. The status, and what it said last.
-    pub(crate) async fn ended(mut self) -> Result<(ExitStatus, String)> {
+    ///
+    /// # Errors
+    /// When it does not end within 40 s.
+    pub async fn ended(mut self) -> Result<(ExitStatus, String)> {
         let last = within(40, "a server has ended", self.lines.next_line()).await??.unwrap_or_default();
         Ok((within(10, "a server has ended", self.child.wait()).await??, last))
     }

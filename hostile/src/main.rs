@@ -1,0 +1,123 @@
+//! Attackers, of servers and of clients: raw sockets that do what no honest peer does, to a process of its own, and
+//! what that costs it and its other peers.
+
+mod attack;
+mod attacks;
+mod memory;
+mod neighbour;
+mod raw;
+mod scene;
+mod server;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+use lexopt::prelude::*;
+use tokio::runtime::Builder;
+
+use crate::attack::{Attack, Trial};
+use crate::attacks::ALL;
+
+const USAGE: &str = "\
+Usage: hostile all [--short]
+       hostile ATTACK.. [--short]
+       hostile list
+
+Attacks servers, and clients, that are processes of their own, and says what was seen beside what may be.
+
+  --short  smaller attacks: all of them in under three minutes
+
+Exits with 0 when every limit held, 1 when one did not, 2 when asked wrongly.
+";
+
+/// An attack that hangs is a miss.
+const LIMIT: Duration = Duration::from_secs(600);
+
+struct Asked {
+    attacks: Vec<&'static Attack>,
+    short: bool,
+}
+
+fn main() -> ExitCode {
+    let mut parser = lexopt::Parser::from_env();
+    match parse(&mut parser) {
+        Ok(Some(asked)) => attack(&asked),
+        Ok(None) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprint!("hostile: {error:#}\n\n{USAGE}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// `None` when that is all.
+fn parse(parser: &mut lexopt::Parser) -> Result<Option<Asked>> {
+    let mut asked = Asked { attacks: Vec::new(), short: false };
+    let mut listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let mut role = None;
+    while let Some(arg) = parser.next()? {
+        match arg {
+            Short('h') | Long("help") => {
+                print!("{USAGE}");
+                return Ok(None);
+            }
+            Long("short") => asked.short = true,
+            // What this program starts itself as.
+            Long("listen") => listen = parser.value()?.parse()?,
+            Value(name) => match name.string()?.as_str() {
+                "all" => asked.attacks.extend(ALL.iter().copied().flatten()),
+                "list" => {
+                    for attack in ALL.iter().copied().flatten() {
+                        println!("{:24} {}", attack.name, attack.aim);
+                    }
+                    return Ok(None);
+                }
+                name @ "server" => role = Some(name.to_owned()),
+                name => {
+                    let known = ALL.iter().copied().flatten().find(|attack| attack.name == name);
+                    asked.attacks.push(known.with_context(|| format!("no attack {name}: see hostile list"))?);
+                }
+            },
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    if role.is_some() {
+        let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+        runtime.block_on(server::serve(listen))?;
+        return Ok(None);
+    }
+    anyhow::ensure!(!asked.attacks.is_empty(), "no ATTACK is named");
+    Ok(Some(asked))
+}
+
+fn attack(asked: &Asked) -> ExitCode {
+    let runtime = match Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("hostile: no runtime: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let mut table = Vec::new();
+    for attack in &asked.attacks {
+        println!("{}: {}", attack.name, attack.aim);
+        let (mut trial, began) = (Trial::new(asked.short), Instant::now());
+        // On one thread: servers end with the thread that started them.
+        match runtime.block_on(async { tokio::time::timeout(LIMIT, (attack.run)(&mut trial)).await }) {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => trial.miss(&format!("{error:#}")),
+            Err(_) => trial.miss("it took too long"),
+        }
+        table.push((attack.name, trial.misses(), began.elapsed()));
+    }
+    println!("\n{:24} {:>8}  time", "attack", "misses");
+    for (name, misses, took) in &table {
+        println!("{name:24} {misses:>8}  {:.1} s", took.as_secs_f64());
+    }
+    match table.iter().all(|(_, misses, _)| *misses == 0) {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    }
+}

@@ -1,0 +1,60 @@
+//! An honest client that calls all the while, one call at a time.
+
+use std::net::SocketAddr;
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use examples::{Args, ArithClient};
+use rpc_client::Client;
+use tokio::sync::oneshot;
+
+/// Rounds of which the median counts.
+const ROUNDS: usize = 5;
+
+/// On a thread and a connection of its own, so that what the attacker does to itself is not seen in it.
+pub(crate) struct Neighbour {
+    ask: mpsc::Sender<(Duration, oneshot::Sender<Result<Duration>>)>,
+}
+
+impl Neighbour {
+    pub(crate) fn connect(address: SocketAddr) -> Result<Self> {
+        let (ask, asked) = mpsc::channel::<(Duration, oneshot::Sender<Result<Duration>>)>();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let client = runtime.block_on(Client::connect(address.to_string()))?;
+        thread::spawn(move || {
+            let arith = ArithClient::new(client);
+            while let Ok((round, answer)) = asked.recv() {
+                // Nobody may wait for it any more.
+                let _ = answer.send(runtime.block_on(p99(&arith, round)));
+            }
+        });
+        Ok(Self { ask })
+    }
+
+    /// The 99th percentile of its calls' times, median of five rounds of that length. An error if a call fails.
+    pub(crate) async fn p99(&self, round: Duration) -> Result<Duration> {
+        let (answer, answered) = oneshot::channel();
+        self.ask.send((round, answer)).ok().context("the neighbour has ended")?;
+        answered.await.context("the neighbour has ended")?
+    }
+}
+
+async fn p99(arith: &ArithClient<Client>, round: Duration) -> Result<Duration> {
+    let mut rounds = Vec::new();
+    for _ in 0..ROUNDS {
+        let (began, mut times) = (Instant::now(), Vec::new());
+        while began.elapsed() < round {
+            let sent = Instant::now();
+            let answer = arith.multiply(Args { a: 6, b: 7 }).timeout(Duration::from_secs(20)).await;
+            let answer = answer.context("an honest neighbour's call failed")?;
+            anyhow::ensure!(answer == 42, "an honest neighbour was told {answer}");
+            times.push(sent.elapsed());
+        }
+        times.sort_unstable();
+        rounds.push(times[(times.len() * 99 / 100).min(times.len() - 1)]);
+    }
+    rounds.sort_unstable();
+    Ok(rounds[ROUNDS / 2])
+}
