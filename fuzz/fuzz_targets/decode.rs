@@ -9,13 +9,12 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
-use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
 use rpc_core::format::{DecodeError, MAX_DEPTH, SPARE_ELEMENTS};
 use rpc_core::{Body, Format};
-use serde::{Deserialize, Serialize};
+use rpc_fuzz::{Record, Value};
 
 /// A quarter of the stack that threads have, which `MAX_DEPTH` promises not to exceed.
 const MOST_STACK: usize = 512 * 1024;
@@ -29,54 +28,6 @@ const NODE: usize = 12 * (size_of::<String>() + ELEMENT);
 
 /// Errors, and what a decode allocates whatever it is given.
 const SPARE_MEMORY: usize = 4096;
-
-#[derive(Debug, Serialize, Deserialize)]
-enum Value {
-    Unit,
-    Bool(bool),
-    Small(i8, u8),
-    Numbers { a: i16, b: u32, c: i64, d: u64, e: i128, f: u128 },
-    Floats(f32, f64),
-    Char(char),
-    Text(String),
-    Raw(Bytes),
-    Octets(Vec<u8>),
-    Units(Vec<()>),
-    Maybe(Option<Box<Value>>),
-    Twice(Option<Option<u8>>),
-    Many(Vec<Value>),
-    Named(BTreeMap<String, Value>),
-    Counted(BTreeMap<u16, (u8, Option<bool>)>),
-    Record(Box<Record>),
-    Wrapped(Wrapper),
-    Kinds(Vec<Kind>),
-    Array([u16; 4]),
-    Result(Result<u8, String>),
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-struct Record {
-    id: u64,
-    #[serde(default)]
-    name: Option<String>,
-    next: Option<Box<Record>>,
-    children: Vec<Record>,
-    unit: (),
-    marker: Marker,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-struct Marker;
-
-#[derive(Debug, Serialize, Deserialize)]
-struct Wrapper(Box<Value>);
-
-#[derive(Debug, Serialize, Deserialize)]
-enum Kind {
-    A,
-    B { x: u8 },
-    C(u8, Box<Kind>),
-}
 
 fuzz_target!(|data: &[u8]| {
     let Some((format, body)) = data.split_first() else { return };

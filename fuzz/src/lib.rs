@@ -1,11 +1,12 @@
-//! What the fuzz targets share: scripts, the ways to slice a stream, frames that no honest peer sends, and
-//! the rules for items and credit.
+//! What the fuzz targets share: scripts, the ways to slice a stream, frames that no honest peer sends, a
+//! type that has everything, and the rules for items and credit.
 
 mod data;
 mod flow;
 mod script;
 mod sender;
 mod slicing;
+mod value;
 mod wild;
 mod wire;
 
@@ -14,5 +15,6 @@ pub use flow::{Flow, Verdict};
 pub use script::Script;
 pub use sender::{Sent, sender};
 pub use slicing::Slicing;
+pub use value::{Kind, Marker, Record, Value, Wrapper};
 pub use wild::WildFrame;
 pub use wire::Wire;
