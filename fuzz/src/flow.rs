@@ -201,13 +201,13 @@ impl Flow {
         self.items.len() <= self.doubtful
     }
 
-    /// The length of a `Bytes` for which there is just enough credit, if there is one.
+    /// The length of a `Bytes` for which there is just enough credit, if there is one that every peer takes.
     #[must_use]
     pub fn rest(&self) -> usize {
         // Its own length stands before it.
         match self.credit - i64::from(ITEM_COST) {
             most @ 1..252 => most as usize - 1,
-            most @ 254..65_538 => most as usize - 3,
+            most @ 254..=65_536 => most as usize - 3,
             _ => 0,
         }
     }
