@@ -126,6 +126,12 @@ mod tests {
     }
 
     #[test]
+    fn what_leaves_this_side_has_half_the_burst() {
+        let (mut budget, now) = (Budget::half(), Instant::now());
+        assert_eq!((0..5000).filter(|_| budget.draw(now)).count(), 500);
+    }
+
+    #[test]
     fn pings_that_one_side_spaces_fairly_are_fair_when_they_come_in_heaps() {
         let (mut ours, mut theirs, start) = (Budget::half(), Budget::new(), Instant::now());
         let mut sent = 0;

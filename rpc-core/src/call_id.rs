@@ -74,6 +74,11 @@ mod tests {
     use super::*;
 
     #[test]
+    fn an_id_is_shown_as_its_counter_and_its_slot() {
+        assert_eq!(CallId::client(7, 3).to_string(), "7/3");
+    }
+
+    #[test]
     fn ids_order_by_counter_whatever_the_slot() {
         assert!(CallId::client(1, u16::MAX) < CallId::client(2, 0));
         assert!(CallId::NONE < CallId::client(1, 0));
