@@ -117,8 +117,9 @@ mod tests {
     fn credit_goes_below_zero_once_and_comes_back() {
         let mut credit = Credit::new(100);
         assert!(credit.may_begin());
+        assert_eq!(credit.left(), 100);
         credit.charge(cost(1000));
-        assert!(!credit.may_begin());
+        assert_eq!((credit.left(), credit.may_begin()), (-932, false));
         assert_eq!(credit.add(932), Ok(true));
         assert!(!credit.may_begin(), "it stands at 0");
         assert_eq!(credit.add(1), Ok(true));
