@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::stream::credit::{cost, late, late_item};
+use crate::stream::credit::{cost, late};
 use crate::stream::outbox::PART;
 use crate::stream::{Batch, Duplex, Hub, Next, Parcel, Side};
 
@@ -140,7 +140,7 @@ fn a_stream_pays_for_what_comes_late_and_beyond_that_the_budget_does() {
     let (id, _) = open_stream(&mut server);
     server.calls.end(id);
     let Limits { window, max_frame, .. } = Limits::default();
-    let paid = u64::from(window + window / 8) + late_item(max_frame) + late(0);
+    let paid = u64::from(window + window / 8 + 2 * max_frame) + late(0);
     let one = vec![0; PART];
     for _ in 0..paid / late(PART) + 1000 {
         server.receive(Kind::Data, 0, id, &one).unwrap();
