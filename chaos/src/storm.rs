@@ -27,7 +27,7 @@ use crate::namespaces::{Namespaces, obstacle};
 use crate::verdict::{Misses, Verdict};
 
 /// One in so many is asked through a router that is cut off now and then, where there can be one.
-const CUT_OFF: u64 = 10;
+const CUT_OFF: u64 = 5;
 
 /// What is to be done.
 pub(crate) struct Order {
@@ -83,7 +83,8 @@ impl Sum {
         let Harms { kills, stops, drains, finished, cancelled } = harms;
         println!(
             "  {place}, {took:.1?}: {kills} killed, {stops} stopped, {drains} drained ({finished} calls finished, \
-             {cancelled} cancelled), {cuts} cuts"
+             {cancelled} cancelled), {cuts} cuts; the longest wait {:.1?}",
+            tally.longest
         );
         self.tally.add(&tally);
         self.harms.add(&harms);

@@ -27,8 +27,8 @@ const PATIENCE: u64 = 840;
 
 /// Milliseconds of a network that forwards, and of one that does not: less and more than clients wait
 /// for a sign of life.
-const WHOLE: std::ops::Range<u64> = 300..1500;
-const CUT: std::ops::Range<u64> = 50..2500;
+const WHOLE: std::ops::Range<u64> = 200..2000;
+const CUT: std::ops::Range<u64> = 50..2000;
 
 /// How many take part, and what they are asked.
 pub(crate) struct Phase {

@@ -17,9 +17,9 @@ use crate::verdict::Misses;
 
 /// Milliseconds between two harms to one post, and how long each lasts. A stop may be over before
 /// anybody notices it, and may last longer than clients wait for a sign of life.
-const PAUSE: std::ops::Range<u64> = 150..1000;
+const PAUSE: std::ops::Range<u64> = 50..600;
 const AWAY: std::ops::Range<u64> = 1..300;
-const STOPPED: std::ops::Range<u64> = 20..2500;
+const STOPPED: std::ops::Range<u64> = 20..2000;
 
 /// For what goes with the last connection. It may have been cut off when its client ended.
 const COME_BACK: Duration = Duration::from_secs(5);

@@ -15,7 +15,7 @@ pub(crate) struct Tally {
     /// Idempotent calls that ran more than once.
     repeated: u64,
     pub(crate) wrong: u64,
-    longest: Duration,
+    pub(crate) longest: Duration,
     /// The longest that anybody waited after the time was up.
     latest: Duration,
 }
