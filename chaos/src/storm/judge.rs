@@ -30,6 +30,7 @@ struct Runs {
 
 /// Compares all of a phase, and counts it.
 pub(crate) fn judge(plan: &Plan, journals: &[Journal], told: &[Told], misses: &mut Misses) -> Tally {
+    let before = misses.count();
     let mut runs = vec![Runs::default(); plan.total() as usize];
     for journal in journals {
         let left = gather(journal, &mut runs, misses);
@@ -50,20 +51,20 @@ pub(crate) fn judge(plan: &Plan, journals: &[Journal], told: &[Told], misses: &m
     for (number, (runs, told)) in runs.iter().zip(answers).enumerate() {
         let job = plan.job(number as u64);
         let Some(told) = told else {
-            tally.wrong += 1;
             misses.expect(false, || format!("nobody was told what became of {job:?}"));
             continue;
         };
         let broken = broken(&job, runs, told);
-        tally.count(&job, told, runs.begun, broken.is_some());
+        tally.count(&job, told, runs.begun);
         misses.expect(broken.is_none(), || {
             format!("{}: {job:?}, {runs:?}, {told:?}", broken.unwrap_or_default())
         });
     }
+    tally.wrong = misses.count() - before;
     tally
 }
 
-/// Adds what a journal says. How many handlers have no end in it.
+/// How many numbers have handlers without an end there.
 pub(crate) fn open(entries: &[Entry]) -> usize {
     let open = entries.iter().fold(HashMap::<u64, i64>::new(), |mut open, entry| {
         match entry {
@@ -75,6 +76,7 @@ pub(crate) fn open(entries: &[Entry]) -> usize {
     open.values().filter(|count| **count != 0).count()
 }
 
+/// Adds what a journal says. How many handlers have no end in it.
 fn gather(journal: &Journal, runs: &mut [Runs], misses: &mut Misses) -> usize {
     for entry in &journal.entries {
         let (Entry::Begun(number) | Entry::Ended(Ended { number, .. })) = entry;

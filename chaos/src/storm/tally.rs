@@ -14,6 +14,7 @@ pub(crate) struct Tally {
     items: u64,
     /// Idempotent calls that ran more than once.
     repeated: u64,
+    /// Whatever is not as it has to be, what hung among it.
     pub(crate) wrong: u64,
     pub(crate) longest: Duration,
     /// The longest that anybody waited after the time was up.
@@ -21,11 +22,10 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    pub(crate) fn count(&mut self, job: &Job, told: &Told, begun: u32, wrong: bool) {
+    pub(crate) fn count(&mut self, job: &Job, told: &Told, begun: u32) {
         self.counts[job.kind as usize][told.outcome as usize] += 1;
         self.items += u64::from(told.got);
         self.repeated += u64::from(job.kind == Kind::Again && begun > 1);
-        self.wrong += u64::from(wrong);
         self.longest = self.longest.max(told.took);
         self.latest = self.latest.max(told.took.saturating_sub(job.time()));
     }
