@@ -23,7 +23,7 @@ use crate::in_turn::InTurn;
 use crate::server::{PING_INTERVAL, PING_TIMEOUT};
 
 /// Callers at a time.
-const TASKS: usize = 64;
+const TASKS: usize = 48;
 
 /// How soon a client comes back: a server that is stopped takes connections, and does not answer.
 const DIALLED: Duration = Duration::from_millis(500);

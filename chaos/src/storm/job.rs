@@ -75,18 +75,18 @@ impl Plan {
         let time = if dice.once_in(32) { dice.within(5..100) } else { TIME } as u32;
         if streams_before(number) == streams_before(number + 1) {
             let kind = if dice.once_in(8) { Kind::Again } else { Kind::Once };
-            let linger = if dice.once_in(16) { dice.within(1..10) } else { 0 } as u32;
+            let linger = if dice.once_in(4) { dice.within(1..30) } else { 0 } as u32;
             return Job { number, kind, items: 0, size: 0, linger, time };
         }
         let kind = [Kind::Server, Kind::Client, Kind::Bidi][dice.within(0..3) as usize];
         let (items, size) = match dice.within(0..100) {
             0..5 => (0, 0),
             5..77 => (dice.within(1..40), dice.within(0..64)),
-            77..97 => (dice.within(200..600), dice.within(0..100)),
+            77..97 => (dice.within(200..500), dice.within(0..100)),
             // Several of them are more than a window.
             _ => (dice.within(10..30), dice.within(20_000..100_000)),
         };
-        let linger = if dice.once_in(16) { dice.within(1..30) } else { 0 } as u32;
+        let linger = if dice.once_in(4) { dice.within(1..30) } else { 0 } as u32;
         Job { number, kind, items: items as u32, size: size as u32, linger, time }
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use nix::sys::signal::Signal;
 use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::dice::Dice;
 use super::judge::{Journal, open};
@@ -23,6 +23,9 @@ const STOPPED: std::ops::Range<u64> = 20..2000;
 
 /// For what goes with the last connection. It may have been cut off when its client ended.
 const COME_BACK: Duration = Duration::from_secs(5);
+
+/// Between two looks, where nobody announces that a handler was dropped.
+const LOOK: Duration = Duration::from_millis(50);
 
 #[derive(Clone, Copy)]
 pub(crate) enum Harm {
@@ -138,7 +141,12 @@ impl Post {
             format!("{descriptors} descriptors of a server without clients, {} before", self.alone)
         });
         let current = &self.journals.last().context("it has no journal")?.0;
-        let left = open(&entries(current)?);
+        let limit = Instant::now() + COME_BACK;
+        let mut left = open(&entries(current)?);
+        while left > 0 && Instant::now() < limit {
+            sleep(LOOK).await;
+            left = open(&entries(current)?);
+        }
         misses.expect(left == 0, || format!("{left} handlers run on without their clients"));
         let (_, cancelled) = self.drain().await?;
         misses.expect(cancelled == 0, || format!("{cancelled} calls were left without their clients"));
