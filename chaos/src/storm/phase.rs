@@ -28,6 +28,7 @@ const PATIENCE: u64 = 840;
 /// Milliseconds of a network that forwards, and of one that does not: less and more than clients wait
 /// for a sign of life.
 const WHOLE: std::ops::Range<u64> = 200..2000;
+const FIRST: Duration = Duration::from_millis(100);
 const CUT: std::ops::Range<u64> = 50..2000;
 
 /// How many take part, and what they are asked.
@@ -129,11 +130,14 @@ impl Phase {
 async fn cut(switch: Option<Switch>, mut dice: Dice, enough: watch::Receiver<bool>) -> Result<u64> {
     let Some(switch) = switch else { return Ok(0) };
     let mut cuts = 0;
-    while !over(enough.clone(), dice.millis(WHOLE)).await {
+    // The first one comes soon, so that it comes before the end also where a phase is short.
+    let mut whole = FIRST;
+    while !over(enough.clone(), whole).await {
         switch.forward(false)?;
         cuts += 1;
         tokio::time::sleep(dice.millis(CUT)).await;
         switch.forward(true)?;
+        whole = dice.millis(WHOLE);
     }
     Ok(cuts)
 }

@@ -90,7 +90,7 @@ impl Case {
         if misses.is_empty() { String::new() } else { misses.to_string() }
     }
 
-    fn is_fine(self) {
+    fn holds(self) {
         assert_eq!(self.misses(), "");
     }
 
@@ -102,7 +102,7 @@ impl Case {
 
 #[test]
 fn all_that_ended_well_is_fine() {
-    Kind::ALL.into_iter().for_each(|kind| Case::some(kind).is_fine());
+    Kind::ALL.into_iter().for_each(|kind| Case::some(kind).holds());
 }
 
 #[test]
@@ -110,11 +110,11 @@ fn what_is_told_of_an_error_has_to_be_so() {
     for kind in Kind::ALL {
         let unasked = |told: &mut Told| (told.sent, told.finished, told.got) = (0, false, 0);
         let failed = |outcome| Case::some(kind).failed(outcome);
-        failed(Outcome::No).never_ran().told(unasked).is_fine();
-        failed(Outcome::Maybe).never_ran().told(unasked).is_fine();
-        failed(Outcome::Maybe).is_fine();
-        failed(Outcome::Maybe).killed().is_fine();
-        failed(Outcome::Yes).is_fine();
+        failed(Outcome::No).never_ran().told(unasked).holds();
+        failed(Outcome::Maybe).never_ran().told(unasked).holds();
+        failed(Outcome::Maybe).holds();
+        failed(Outcome::Maybe).killed().holds();
+        failed(Outcome::Yes).holds();
         failed(Outcome::No).breaks("told that it did not run, and it ran");
         failed(Outcome::No).killed().breaks("told that it did not run, and it ran");
         failed(Outcome::Yes).never_ran().breaks("told that it ran, and it did not");
@@ -123,8 +123,8 @@ fn what_is_told_of_an_error_has_to_be_so() {
 
 #[test]
 fn only_what_is_idempotent_may_run_twice() {
-    Case::some(Kind::Again).ran_twice().is_fine();
-    Case::some(Kind::Again).failed(Outcome::Maybe).ran_twice().is_fine();
+    Case::some(Kind::Again).ran_twice().holds();
+    Case::some(Kind::Again).failed(Outcome::Maybe).ran_twice().holds();
     Case::some(Kind::Again).failed(Outcome::No).ran_twice().breaks("did not run, and it ran");
     for kind in [Kind::Once, Kind::Server, Kind::Client, Kind::Bidi] {
         Case::some(kind).ran_twice().breaks("it ran more than once");
@@ -152,7 +152,7 @@ fn an_answer_is_the_right_one() {
 fn a_call_ends_within_its_time_and_a_second() {
     for kind in Kind::ALL {
         Case::some(kind).failed(Outcome::Hung).breaks("it hung");
-        Case::some(kind).told(|told| told.took += GRACE).is_fine();
+        Case::some(kind).told(|told| told.took += GRACE).holds();
         let late = GRACE + Duration::from_millis(1);
         Case::some(kind).told(|told| told.took += late).breaks("it ended long after its time");
     }
@@ -164,8 +164,8 @@ fn items_that_are_told_are_the_next_ones_and_complete_means_all() {
         let cut = |told: &mut Told| told.got -= 1;
         Case::some(kind).told(|told| told.right = false).breaks("told items that are not the next ones");
         Case::some(kind).told(cut).breaks("told that it is complete, and items are missing");
-        Case::some(kind).failed(Outcome::Maybe).told(cut).is_fine();
-        Case::some(kind).failed(Outcome::Maybe).told(cut).killed().is_fine();
+        Case::some(kind).failed(Outcome::Maybe).told(cut).holds();
+        Case::some(kind).failed(Outcome::Maybe).told(cut).killed().holds();
         Case::some(kind).told(|told| told.got += 1).breaks("items are missing");
         Case::some(kind)
             .failed(Outcome::Maybe)
@@ -184,8 +184,8 @@ fn a_handler_sees_what_was_sent_and_its_end_means_all() {
         let failed = || Case::some(kind).failed(Outcome::Maybe).told(|told| told.got = 0);
         let in_the_middle = |ended: &mut Ended| (ended.seen, ended.complete) = (1, false);
         let sent_less = |told: &mut Told| (told.sent, told.finished) = (1, false);
-        failed().ended(in_the_middle).is_fine();
-        failed().ended(in_the_middle).told(sent_less).is_fine();
+        failed().ended(in_the_middle).holds();
+        failed().ended(in_the_middle).told(sent_less).holds();
         failed().ended(|ended| ended.right = false).breaks("the handler saw items that are not the next");
         failed().told(sent_less).breaks("the handler saw more items than were sent");
         failed().told(|told| told.finished = false).breaks("the handler saw an end that nobody sent");
@@ -198,7 +198,7 @@ fn a_handler_sees_what_was_sent_and_its_end_means_all() {
 #[test]
 fn a_handler_without_an_end_was_killed() {
     let mut left = Case::some(Kind::Once).failed(Outcome::Maybe).killed();
-    left.clone().is_fine();
+    left.clone().holds();
     left.killed = false;
     left.breaks("1 handlers of a server that was not killed have no end");
 }
