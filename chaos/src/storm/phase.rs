@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -27,9 +28,11 @@ const PATIENCE: u64 = 840;
 
 /// Milliseconds of a network that forwards, and of one that does not: less and more than clients wait
 /// for a sign of life.
-const WHOLE: std::ops::Range<u64> = 200..2000;
+const WHOLE: Range<u64> = 200..2000;
+const CUT: Range<u64> = 50..2000;
+
+/// How long it is whole at first: short, so that a cut comes before the end also where a phase is short.
 const FIRST: Duration = Duration::from_millis(100);
-const CUT: std::ops::Range<u64> = 50..2000;
 
 /// How many take part, and what they are asked.
 pub(crate) struct Phase {
@@ -130,7 +133,6 @@ impl Phase {
 async fn cut(switch: Option<Switch>, mut dice: Dice, enough: watch::Receiver<bool>) -> Result<u64> {
     let Some(switch) = switch else { return Ok(0) };
     let mut cuts = 0;
-    // The first one comes soon, so that it comes before the end also where a phase is short.
     let mut whole = FIRST;
     while !over(enough.clone(), whole).await {
         switch.forward(false)?;

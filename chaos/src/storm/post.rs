@@ -1,6 +1,7 @@
 //! A place where servers stand, one after the other, and the harm that is done to them.
 
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -17,9 +18,9 @@ use crate::verdict::Misses;
 
 /// Milliseconds between two harms to one post, and how long each lasts. A stop may be over before
 /// anybody notices it, and may last longer than clients wait for a sign of life.
-const PAUSE: std::ops::Range<u64> = 50..600;
-const AWAY: std::ops::Range<u64> = 1..300;
-const STOPPED: std::ops::Range<u64> = 20..2000;
+const PAUSE: Range<u64> = 50..600;
+const AWAY: Range<u64> = 1..300;
+const STOPPED: Range<u64> = 20..2000;
 
 /// For what goes with the last connection. It may have been cut off when its client ended.
 const COME_BACK: Duration = Duration::from_secs(5);
