@@ -4,6 +4,7 @@
 
 mod handshakes;
 mod held;
+mod in_turn;
 mod journal;
 mod kill;
 mod namespaces;
@@ -13,11 +14,13 @@ mod rolling;
 mod server;
 mod stop;
 mod stories;
+mod storm;
 mod timeouts;
 mod verdict;
 
 use std::future::Future;
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -45,6 +48,14 @@ Starts servers as processes of their own, does them harm, and says what their cl
   rolling    two servers are restarted in turn while a client calls
     --calls N     [default: 1000000]
     --restarts N  [default: 20]
+  storm      clients that are processes call, and send and take streams, while their servers are killed,
+             stopped, drained and cut off; what handlers wrote down is compared with what clients were
+             told; the cuts need root and `ip`
+    --calls N     [default: 1000000]
+    --streams N   [default: 100000]
+    --servers N   [default: 3]
+    --clients N   [default: 4]
+    --seed N      what is asked and what is done to whom [default: random]
   handshakes TLS handshakes that do not go on, and what they are to a client that connects meanwhile
     --stalled N   [default: 1000]
     --trials N    connects that are measured [default: 5]
@@ -74,6 +85,14 @@ struct Args {
     journal: Option<PathBuf>,
     identity: Option<PathBuf>,
     stalled: Option<usize>,
+    streams: Option<u64>,
+    seed: Option<u64>,
+    servers: Option<usize>,
+    clients: Option<usize>,
+    lie: Option<u64>,
+    plan: Option<storm::Plan>,
+    share: Range<u64>,
+    at: Vec<SocketAddr>,
 }
 
 fn main() -> ExitCode {
@@ -106,10 +125,16 @@ fn main() -> ExitCode {
 }
 
 fn run(command: &str, args: Args) -> anyhow::Result<Verdict> {
-    if command == "server" {
+    if let "server" | "storm-server" = command {
         let listen = args.listen.context("--listen is missing")?;
         let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-        runtime.block_on(server::serve(listen, args.journal.as_deref(), args.identity.as_deref()))?;
+        runtime.block_on(async {
+            if command == "server" {
+                return server::serve(listen, args.journal.as_deref(), args.identity.as_deref()).await;
+            }
+            let journal = args.journal.context("--journal is missing")?;
+            storm::serve(listen, &journal, args.lie).await
+        })?;
         return Ok(Verdict::default());
     }
     // One thread: it starts the servers, which end with the thread that started them, and it enters
@@ -130,6 +155,23 @@ fn run(command: &str, args: Args) -> anyhow::Result<Verdict> {
             "rolling" => {
                 let (calls, restarts) = (args.calls.unwrap_or(1_000_000), args.restarts.unwrap_or(20));
                 guarded(rolling::rolling(calls, restarts)).await
+            }
+            "storm" => {
+                let order = storm::Order {
+                    calls: args.calls.unwrap_or(1_000_000),
+                    streams: args.streams.unwrap_or(100_000),
+                    seed: args.seed,
+                    servers: args.servers.unwrap_or(3),
+                    clients: args.clients.unwrap_or(4),
+                    lie: args.lie,
+                };
+                guarded(storm::storm(order)).await
+            }
+            "storm-client" => {
+                let plan = args.plan.context("--plan is missing")?;
+                let told = args.journal.context("--journal is missing")?;
+                storm::ask(plan, args.share, args.at, &told).await?;
+                Ok(Verdict::default())
             }
             "stories" => guarded(stories::stories(args.trials.unwrap_or(5))).await,
             "timeouts" => guarded(timeouts::timeouts(args.trials.unwrap_or(5))).await,
@@ -162,6 +204,15 @@ fn parse_args() -> Result<Option<(String, Args)>, lexopt::Error> {
             Long("listen") => args.listen = Some(parser.value()?.parse()?),
             Long("journal") => args.journal = Some(parser.value()?.into()),
             Long("identity") => args.identity = Some(parser.value()?.into()),
+            Long("streams") => args.streams = Some(at_least_one(parser.value()?)? as u64),
+            Long("seed") => args.seed = Some(parser.value()?.parse()?),
+            Long("servers") => args.servers = Some(at_least_one(parser.value()?)?),
+            Long("clients") => args.clients = Some(at_least_one(parser.value()?)?),
+            Long("lie") => args.lie = Some(at_least_one(parser.value()?)? as u64),
+            Long("plan") => args.plan = Some(parser.value()?.parse()?),
+            Long("from") => args.share.start = parser.value()?.parse()?,
+            Long("to") => args.share.end = parser.value()?.parse()?,
+            Long("at") => args.at.push(parser.value()?.parse()?),
             Long("stalled") => args.stalled = Some(at_least_one(parser.value()?)?),
             Value(value) if command.is_none() => command = Some(value.string()?),
             other => return Err(other.unexpected()),

@@ -45,9 +45,22 @@ impl Process {
         listen: SocketAddr,
         option: Option<(&str, &Path)>,
     ) -> Result<Self> {
+        let mut command = Self::command(namespace, "server")?;
+        command.arg("--listen").arg(listen.to_string());
+        if let Some((name, path)) = option {
+            command.arg(name).arg(path);
+        }
+        Self::spawn(command).await
+    }
+
+    /// This program in some role, in a network namespace if one is named; nothing is started yet.
+    ///
+    /// # Errors
+    /// When the program is gone.
+    pub fn command(namespace: Option<&str>, role: &str) -> Result<Command> {
         let program = std::env::current_exe()?;
         let mut command = match namespace {
-            // It becomes the program, so the child is the server itself.
+            // It becomes the program, so the child is the process itself.
             Some(name) => {
                 let mut command = Command::new("ip");
                 command.args(["netns", "exec", name]).arg(program);
@@ -55,11 +68,8 @@ impl Process {
             }
             None => Command::new(program),
         };
-        command.arg("server").arg("--listen").arg(listen.to_string());
-        if let Some((name, path)) = option {
-            command.arg(name).arg(path);
-        }
-        Self::spawn(command).await
+        command.arg(role);
+        Ok(command)
     }
 
     /// Starts a program that says its address in the first line that it prints.

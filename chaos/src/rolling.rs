@@ -1,20 +1,19 @@
 //! Two servers are restarted in turn while a client calls.
 
 use std::fs;
-use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use nix::sys::signal::Signal;
-use rpc_client::{Client, Connector, Error};
-use tokio::net::TcpStream;
+use rpc_client::{Client, Error};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+use crate::in_turn::InTurn;
 use crate::journal::Runs;
 use crate::process::Process;
 use crate::verdict::{Misses, Verdict};
@@ -69,7 +68,7 @@ pub(crate) async fn rolling(calls: u64, restarts: u64) -> Result<Verdict> {
     let (missing, twice) = runs.wrong();
     misses.expect(missing == 0, || format!("{missing} calls never ran"));
     misses.expect(twice == 0, || format!("{twice} calls ran twice"));
-    let connections = in_turn.opened.load(Ordering::Relaxed);
+    let connections = in_turn.opened();
     misses.expect(connections as u64 > restarts, || {
         format!("{connections} connections: not every restart took the client's away")
     });
@@ -112,45 +111,6 @@ impl Load {
             }
             longest = longest.max(began.elapsed());
         }
-    }
-}
-
-/// Dials two servers in turn.
-#[derive(Clone)]
-struct InTurn {
-    addresses: [SocketAddr; 2],
-    next: Arc<AtomicUsize>,
-    opened: Arc<AtomicUsize>,
-}
-
-impl InTurn {
-    fn new(addresses: [SocketAddr; 2]) -> Self {
-        Self { addresses, next: Arc::default(), opened: Arc::default() }
-    }
-
-    /// The one that was dialled last.
-    fn in_use(&self) -> usize {
-        (self.next.load(Ordering::Relaxed) + 1) % 2
-    }
-}
-
-impl Connector for InTurn {
-    type Io = TcpStream;
-
-    async fn connect(&self) -> io::Result<TcpStream> {
-        let mut last = None;
-        for _ in self.addresses {
-            let at = self.next.fetch_add(1, Ordering::Relaxed) % 2;
-            match TcpStream::connect(self.addresses[at]).await {
-                Ok(stream) => {
-                    stream.set_nodelay(true)?;
-                    self.opened.fetch_add(1, Ordering::Relaxed);
-                    return Ok(stream);
-                }
-                Err(error) => last = Some(error),
-            }
-        }
-        Err(last.unwrap_or_else(|| io::ErrorKind::NotFound.into()))
     }
 }
 

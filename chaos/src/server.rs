@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result};
 use nix::sys::prctl;
 use nix::sys::signal::Signal;
 use rpc_core::{Context, Status};
-use rpc_server::{Builder, Identity, Server, ServerTls};
+use rpc_server::{Builder, Identity, Report, Server, ServerTls};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -33,12 +33,25 @@ const LINGER: Duration = Duration::from_millis(3);
 /// Serves until SIGTERM. The first line it prints is its address, the last one what became of the calls
 /// that it ended with.
 pub(crate) async fn serve(listen: SocketAddr, journal: Option<&Path>, identity: Option<&Path>) -> Result<()> {
+    let journal = journal.map(Journal::create).transpose()?.map(Arc::new);
+    let report = until_told(listen, services(journal.clone()), identity).await?;
+    if let Some(journal) = journal {
+        journal.flush()?;
+    }
+    say(&format!("{} {}", report.finished, report.cancelled))
+}
+
+/// Says the address in a line, and serves until SIGTERM.
+pub(crate) async fn until_told(
+    listen: SocketAddr,
+    builder: Builder,
+    identity: Option<&Path>,
+) -> Result<Report> {
     // Whatever ends the one that started it, be it a SIGKILL, nothing stays behind.
     prctl::set_pdeathsig(Signal::SIGKILL)?;
     let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
     let address = listener.local_addr()?;
-    let journal = journal.map(Journal::create).transpose()?.map(Arc::new);
-    let builder = services(journal.clone()).ping_interval(PING_INTERVAL).ping_timeout(PING_TIMEOUT);
+    let builder = builder.ping_interval(PING_INTERVAL).ping_timeout(PING_TIMEOUT);
     let mut term = signal(SignalKind::terminate())?;
     say(&address.to_string())?;
     let signal = async move { _ = term.recv().await };
@@ -47,11 +60,7 @@ pub(crate) async fn serve(listen: SocketAddr, journal: Option<&Path>, identity: 
         let identity = Identity::from_files(directory.join(CERTIFICATE), directory.join(KEY))?;
         serve = serve.tls(ServerTls::new(identity)?);
     }
-    let report = serve.await?;
-    if let Some(journal) = journal {
-        journal.flush()?;
-    }
-    say(&format!("{} {}", report.finished, report.cancelled))
+    Ok(serve.await?)
 }
 
 fn services(journal: Option<Arc<Journal>>) -> Builder {
@@ -111,7 +120,7 @@ impl Drop for Leaving {
     }
 }
 
-fn say(line: &str) -> Result<()> {
+pub(crate) fn say(line: &str) -> Result<()> {
     let mut output = std::io::stdout().lock();
     writeln!(output, "{line}")?;
     Ok(output.flush()?)

@@ -24,7 +24,7 @@ const TOLD: usize = 20;
 #[derive(Default)]
 pub(crate) struct Misses {
     told: Vec<String>,
-    count: usize,
+    count: u64,
 }
 
 impl Misses {
@@ -44,6 +44,10 @@ impl Misses {
             true => Verdict::Skipped(format!("but only in part: {why}")),
             false => Verdict::Seen(self),
         }
+    }
+
+    pub(crate) fn count(&self) -> u64 {
+        self.count
     }
 
     pub(crate) fn is_empty(&self) -> bool {
