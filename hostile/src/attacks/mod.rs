@@ -1,8 +1,16 @@
 //! The attacks, by what they aim at.
 
+mod calls;
 mod door;
+mod flood;
+mod floods;
+mod machine;
+mod memory;
+mod names;
+mod watch;
 
 use crate::attack::Attack;
 
 /// All of them, in the order in which they run.
-pub(crate) const ALL: &[&[Attack]] = &[door::ATTACKS];
+pub(crate) const ALL: &[&[Attack]] =
+    &[door::ATTACKS, memory::ATTACKS, floods::ATTACKS, names::ATTACKS, calls::ATTACKS, machine::ATTACKS];
