@@ -112,7 +112,16 @@ fn service() -> Service {
     let decode = |_: Context, text: Vec<String>| async move { Ok::<_, Status>(text.len() as u64) };
     let units = |_: Context, units: Vec<()>| async move { Ok::<_, Status>(units.len() as u64) };
     let nested = |_: Context, nested: Nested| async move { Ok::<_, Status>(nested.depth()) };
+    let empties = |_: Context, (): (), mut items: Streaming<()>| async move {
+        let mut count = 0u64;
+        while let Some(item) = items.next().await {
+            item?;
+            count += 1;
+        }
+        Ok::<_, Status>(count)
+    };
     Service::new("Hostile")
+        .with(Method::client_stream("Empties", empties))
         .with(Method::new("Hold", hold))
         .with(Method::new("Live", lives))
         .with(Method::new("Answer", answer))

@@ -1,6 +1,8 @@
 //! Calls whose handlers do what handlers should not.
 
+use std::cell::Cell;
 use std::fs;
+use std::future::Future;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -90,10 +92,14 @@ async fn blocking(trial: &mut Trial) -> Result<()> {
         counter += 1;
         bytes.extend(Frame::request(counter, "Hostile.Blocks", &50u64).to_bytes());
     }
-    under(&scene, trial, exchange(&mut raw, &mut tally, [bytes], |tally| tally.ended() == count)).await?;
+    let blocked = exchange(&mut raw, &mut tally, [bytes], |tally| tally.ended() == count);
+    let ((longest, ()), _) = under(&scene, trial, longest_call(&scene, blocked)).await?;
+    trial.shows("the longest call on another connection, s", format!("{:.2}", longest.as_secs_f64()));
     trial.at_least("of these answered", tally.kind(Frame::RESPONSE) as f64, count as f64);
     let before = threads(&scene)?;
-    let ((ended, took), most) = under(&scene, trial, on_threads(&scene)).await?;
+    let on_threads = longest_call(&scene, on_threads(&scene));
+    let ((longest, (ended, took)), most) = under(&scene, trial, on_threads).await?;
+    trial.shows("the longest call on another connection, s", format!("{:.2}", longest.as_secs_f64()));
     trial.at_least("of 600 that block a thread for 1 s, answered", ended as f64, 600.0);
     trial.at_most("threads for them", threads(&scene)? as f64 - before as f64, 512.0);
     // Two turns.
@@ -103,6 +109,28 @@ async fn blocking(trial: &mut Trial) -> Result<()> {
     scene.leave(trial).await
 }
 
+/// Calls, one after the other, while an attack is on. The longest of them: percentiles hide what happens once.
+async fn longest_call<T>(scene: &Scene, attack: impl Future<Output = Result<T>>) -> Result<(Duration, T)> {
+    let on = Cell::new(true);
+    let attack = async {
+        let done = attack.await;
+        on.set(false);
+        done
+    };
+    let calls = async {
+        let mut longest = Duration::ZERO;
+        while on.get() {
+            let sent = Instant::now();
+            scene.live().await?;
+            longest = longest.max(sent.elapsed());
+        }
+        Ok(longest)
+    };
+    let (done, longest) = tokio::try_join!(attack, calls)?;
+    Ok((longest, done))
+}
+
+/// More than the runtime has threads for. How many are answered, and the time for that.
 async fn on_threads(scene: &Scene) -> Result<(u64, Duration)> {
     let (mut raw, mut tally, began) =
         (Raw::enter(scene.address(), "").await?, Tally::default(), Instant::now());

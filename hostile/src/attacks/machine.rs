@@ -1,10 +1,12 @@
 //! What the machine has only so much of.
 
+use std::future::pending;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use rpc_client::Client;
 use tokio::process::Command;
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use crate::attack::{Attack, Trial};
@@ -27,11 +29,13 @@ async fn descriptors(trial: &mut Trial) -> Result<()> {
     let pid = scene.pid().to_string();
     let set = Command::new("prlimit").args(["--pid", &pid, &limit]).status().await.context("no prlimit")?;
     ensure!(set.success(), "prlimit: {set}");
-    let mut peers = Vec::new();
+    let (mut peers, address) = (JoinSet::new(), scene.address());
     for _ in 0..PEERS {
-        let mut raw = Raw::dial(scene.address()).await?;
-        raw.say(b"CONNECT /_rpc_ HTTP/1.0\r\n\r\n").await?;
-        peers.push(raw);
+        // Those that the kernel has no place for dial on.
+        peers.spawn(async move {
+            let _held = Raw::enter(address, "").await;
+            pending::<()>().await
+        });
     }
     trial.shows("peers, for a server with 64 descriptors", PEERS);
     let owner = chaos::descriptors::Owner::Process(scene.pid());
@@ -46,7 +50,7 @@ async fn descriptors(trial: &mut Trial) -> Result<()> {
     let used = (memory::processor(scene.pid())? - before).as_secs_f64() / began.elapsed().as_secs_f64();
     trial.at_most("processor, percent of one", used * 100.0, 5.0);
     trial.at_least("descriptors still in use", owner.descriptors()? as f64, DESCRIPTORS as f64);
-    drop(peers);
+    peers.shutdown().await;
     let released = Instant::now();
     let client = Client::connect(scene.address().to_string()).await?;
     let _: (u64, u64) = client.call("Hostile.Live", ()).await?;

@@ -1,5 +1,6 @@
 //! The attacks, by what they aim at.
 
+mod breaches;
 mod calls;
 mod door;
 mod flood;
@@ -7,10 +8,19 @@ mod floods;
 mod machine;
 mod memory;
 mod names;
+mod streams;
 mod watch;
 
 use crate::attack::Attack;
 
 /// All of them, in the order in which they run.
-pub(crate) const ALL: &[&[Attack]] =
-    &[door::ATTACKS, memory::ATTACKS, floods::ATTACKS, names::ATTACKS, calls::ATTACKS, machine::ATTACKS];
+pub(crate) const ALL: &[&[Attack]] = &[
+    door::ATTACKS,
+    memory::ATTACKS,
+    floods::ATTACKS,
+    names::ATTACKS,
+    calls::ATTACKS,
+    streams::ATTACKS,
+    breaches::ATTACKS,
+    machine::ATTACKS,
+];

@@ -18,6 +18,9 @@ pub(crate) const ATTACKS: &[Attack] = &[Attack {
 const NAMES: u16 = 4096;
 const NAME: u8 = 0x08;
 
+/// The name that stands under an index.
+type Name = fn(u16) -> String;
+
 /// All names that a connection may introduce, on many: such as nobody has, and one that the server has, again and again.
 async fn names(trial: &mut Trial) -> Result<()> {
     let kinds: [(&str, fn(u16) -> String); 2] =
@@ -28,7 +31,7 @@ async fn names(trial: &mut Trial) -> Result<()> {
         trial.shows(&format!("connections with 4,096 {what} names"), connections);
         let most = introduce(&scene, trial, connections, name).await?;
         let each = most / connections as f64 / MIB;
-        trial.at_most("memory for each, MiB", each, 1.5);
+        trial.at_most("memory for each, MiB", each, allowed);
         // What was given back is used again, however much of it the allocator keeps for that.
         let again = introduce(&scene, trial, connections, name).await?;
         trial.at_most(
