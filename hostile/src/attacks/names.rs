@@ -23,9 +23,11 @@ type Name = fn(u16) -> String;
 
 /// All names that a connection may introduce, on many: such as nobody has, and one that the server has, again and again.
 async fn names(trial: &mut Trial) -> Result<()> {
-    let kinds: [(&str, fn(u16) -> String); 2] =
-        [("unknown", |index| format!("{index:0>64}.{index:0>63}")), ("known", |_| "Hostile.Strings".into())];
-    for (what, name) in kinds {
+    let kinds: [(&str, Name, f64); 2] = [
+        ("unknown", |index| format!("{index:0>64}.{index:0>63}"), 1.0),
+        ("known", |_| "Hostile.Strings".into(), 2.0),
+    ];
+    for (what, name, allowed) in kinds {
         let scene = Scene::set(trial).await?;
         let connections = trial.size(100, 20);
         trial.shows(&format!("connections with 4,096 {what} names"), connections);
