@@ -1,6 +1,5 @@
 //! Frames that cost their sender nothing, as many as the server takes.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -59,7 +58,7 @@ async fn open_and_cancel(trial: &mut Trial) -> Result<()> {
         exchange(&mut raw, &mut tally, chunks, |tally| tally.ended() == pairs).await?;
         anyhow::Ok(tally)
     }));
-    let attack = async { tokio::try_join!(flood, time_outs(scene.address(), honest)) };
+    let attack = async { tokio::try_join!(flood, time_outs(scene.client(), honest)) };
     let ((tallies, in_time), most) = under(&scene, trial, attack).await?;
     let sum = |of: &dyn Fn(&Tally) -> u64| tallies.iter().map(of).sum::<u64>() as f64;
     trial.at_least("calls that were ended", sum(&Tally::ended), (CONNECTIONS * pairs) as f64);
@@ -87,8 +86,7 @@ fn cancelled(calls: &mut Calls, count: u64, depth: u64) -> Vec<u8> {
 const HONEST: usize = 64;
 
 /// How many of so many calls ended as they should: with their time. Each sends its Cancel.
-async fn time_outs(address: SocketAddr, count: usize) -> Result<usize> {
-    let client = Client::connect(address.to_string()).await?;
+async fn time_outs(client: &Client, count: usize) -> Result<usize> {
     let calls = stream::iter(0..count)
         .map(|_| client.call::<_, ()>("Hostile.Hold", ()).timeout(Duration::from_millis(3)).into_future());
     let in_time = calls.buffer_unordered(HONEST).filter(|ended| {
@@ -112,11 +110,10 @@ async fn control_frames(trial: &mut Trial) -> Result<()> {
         let mut calmed = 0;
         for _ in 0..connections / LANES {
             let mut raw = Raw::enter(scene.address(), "").await?;
-            let mut bytes = Vec::new();
-            let id = Calls::of("Hostile.Live", &()).put(&mut bytes);
-            raw.say(&bytes).await?;
+            let ended = Frame::request(1, "Hostile.Live", &());
+            raw.send(&ended).await?;
             raw.answer().await?;
-            bytes.clear();
+            let (id, mut bytes) = (ended.id, Vec::new());
             for turn in 0..EXCESS {
                 match turn % 5 {
                     0 => put(&mut bytes, Frame::CANCEL, 0, id, &[]),
