@@ -8,6 +8,7 @@ mod floods;
 mod machine;
 mod memory;
 mod names;
+mod readers;
 mod streams;
 mod watch;
 
@@ -20,6 +21,7 @@ pub(crate) const ALL: &[&[Attack]] = &[
     floods::ATTACKS,
     names::ATTACKS,
     calls::ATTACKS,
+    readers::ATTACKS,
     streams::ATTACKS,
     breaches::ATTACKS,
     machine::ATTACKS,

@@ -1,16 +1,15 @@
-//! Streams that nobody reads, at either end.
+//! Streams of items that come: unread, without end, of no length, given up.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use chaos::descriptors::Owner;
 use futures_util::future::try_join_all;
+use rpc_core::{Code, Executed, Status};
 use tests::{Frame, encoded};
-use tokio::io::AsyncReadExt;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep};
 
-use super::flood::{CREDIT, Calls, END, Tally, exchange, narrow, put, put_item};
+use super::flood::{CREDIT, Calls, END, Tally, exchange, put, put_item};
 use super::watch::{MIB, closed_after, full, under};
 use crate::attack::{Attack, Trial};
 use crate::raw::Raw;
@@ -18,14 +17,14 @@ use crate::scene::Scene;
 
 pub(crate) const ATTACKS: &[Attack] = &[
     Attack {
-        name: "unread-streams",
-        aim: "L51: items that wait to go out, 64 KiB and a frame or an item; L23: nothing is taken for 10 s",
-        run: |trial| Box::pin(unread_streams(trial)),
+        name: "stalled-handlers",
+        aim: "L49: items that a handler does not read, its window and an item",
+        run: |trial| Box::pin(stalled_handlers(trial)),
     },
     Attack {
-        name: "stalled-handlers",
-        aim: "L49: items that a handler does not read, its window and an item; L53: 1 GiB for all",
-        run: |trial| Box::pin(stalled_handlers(trial)),
+        name: "spent-memory",
+        aim: "L53: 1 GiB for the items and calls of all connections",
+        run: |trial| Box::pin(spent_memory(trial)),
     },
     Attack {
         name: "empty-items",
@@ -39,68 +38,16 @@ pub(crate) const ATTACKS: &[Attack] = &[
     },
 ];
 
-const STREAMS: u64 = 256;
+pub(super) const STREAMS: u64 = 256;
 pub(super) const WINDOW: usize = 512 * 1024;
-const ITEM: usize = 64 * 1024;
-
-/// Endless answers on as many streams as a connection may have, for peers that take nothing, and for one that takes a
-/// little now and then.
-async fn unread_streams(trial: &mut Trial) -> Result<()> {
-    let scene = Scene::set(trial).await?;
-    let owner = Owner::Process(scene.pid());
-    let (connections, mut peers, mut before, mut since) = (trial.size(8, 2), Vec::new(), 0.0, None);
-    for (size, most) in [(64, 64 + 16), (ITEM as u32, 64 + 64)] {
-        for _ in 0..connections {
-            peers.push(endless(scene.address(), size).await?);
-        }
-        let (held, last) = full(&scene).await?;
-        let streams = connections as f64 * STREAMS as f64;
-        trial.shows(&format!("streams of items of {size} bytes"), streams);
-        // A handler of each besides, and what the connections hold for all of their streams.
-        let allowed = f64::from(most) + 16.0;
-        trial.at_most("memory for each, KiB", (held - before) / streams / 1024.0, allowed);
-        trial.at_least("of that there are items, KiB", (held - before) / streams / 1024.0, 32.0);
-        (before, since) = (held, Some(last));
-    }
-    let open = owner.descriptors()? - peers.len();
-    let mut drips = endless(scene.address(), 64).await?;
-    let dripped = async {
-        let (mut scrap, mut taken, began) = (vec![0; 4096], 0, Instant::now());
-        while began.elapsed() < Duration::from_millis(10_600) {
-            let read = timeout(Duration::from_secs(5), drips.0.read(&mut scrap)).await;
-            taken += read.context("nothing comes")?.context("cut off")?;
-            sleep(Duration::from_millis(10)).await;
-        }
-        anyhow::Ok(taken)
-    };
-    let since = since.context("no streams")?;
-    // The one that takes a little stays.
-    let (taken, closed, _) =
-        tokio::try_join!(dripped, closed_after(&scene, open + 1, since), scene.neighbour(trial))?;
-    trial.at_most("those that take nothing are closed after, s", closed, 10.5);
-    trial.shows("the one that takes a little has taken, MiB", format!("{:.1}", taken as f64 / MIB));
-    drop((peers, drips));
-    scene.leave(trial).await
-}
-
-/// A peer with small buffers that asked for endless answers.
-async fn endless(address: SocketAddr, size: u32) -> Result<Raw> {
-    let (mut raw, mut calls, mut bytes) =
-        (narrow(address).await?, Calls::streams("Hostile.Repeat", &size), Vec::new());
-    for _ in 0..STREAMS {
-        let id = calls.put(&mut bytes);
-        put(&mut bytes, END, 0, id, &[]);
-    }
-    raw.say(&bytes).await?;
-    Ok(raw)
-}
+pub(super) const ITEM: usize = 64 * 1024;
 
 /// All that the window lets through, on as many streams as there may be, to handlers that never read.
 async fn stalled_handlers(trial: &mut Trial) -> Result<()> {
     const TIMES: usize = 3;
-    // With the largest item at their end all of them come to more than the server has for calls.
+    // With the largest item at the end of all there may be, they come to more than the server has for calls.
     for (size, last, streams) in
-        [(0, ITEM, STREAMS), (ITEM, ITEM, STREAMS), (ITEM, 4 << 20, trial.size(STREAMS, 20))]
+        [(0, ITEM, STREAMS), (ITEM, ITEM, STREAMS), (ITEM, 4 << 20, trial.size(200, 20))]
     {
         let scene = Scene::set(trial).await?;
         let before = Owner::Process(scene.pid()).descriptors()?;
@@ -119,7 +66,6 @@ async fn stalled_handlers(trial: &mut Trial) -> Result<()> {
             if time == 1 {
                 scene.neighbour(trial).await?;
                 trial.at_most("memory for each, KiB", held / streams as f64 / 1024.0, allowed);
-                trial.at_most("memory for all, MiB", held / MIB, 1024.0 + 32.0);
             }
             // At once: the calls of one that has only closed its side go on.
             raw.0.set_zero_linger()?;
@@ -132,6 +78,32 @@ async fn stalled_handlers(trial: &mut Trial) -> Result<()> {
         scene.leave(trial).await?;
     }
     Ok(())
+}
+
+/// With the largest item at the end of each window, the streams of one connection come to more than there is for the
+/// calls of all: others are told, until it is gone.
+async fn spent_memory(trial: &mut Trial) -> Result<()> {
+    let scene = Scene::set(trial).await?;
+    let (mut raw, mut tally) = (Raw::enter(scene.address(), "").await?, Tally::default());
+    let mut calls = Calls::streams("Hostile.Unread", &());
+    let chunks = (0..STREAMS).map(move |_| windowful(&mut calls, ITEM, 4 << 20));
+    let chunks = chunks.chain([Frame::request(1000, "Hostile.Live", &()).to_bytes()]);
+    exchange(&mut raw, &mut tally, chunks, |tally| tally.ended() == 1).await?;
+    trial.at_most("memory, MiB", scene.growth()? / MIB, 1024.0 + 32.0);
+    let told = scene.live().await.err();
+    let told = told.as_ref().and_then(|error| error.downcast_ref::<rpc_client::Error>());
+    let status = told.and_then(rpc_client::Error::status);
+    let exhausted =
+        |status: &Status| status.code() == Code::ResourceExhausted && status.executed() == Executed::No;
+    trial.holds("others are told ResourceExhausted, not executed", status.is_some_and(exhausted));
+    raw.0.set_zero_linger()?;
+    drop(raw);
+    let (gone, end) = (Instant::now(), Instant::now() + Duration::from_secs(10));
+    while scene.live().await.is_err() && Instant::now() < end {
+        sleep(Duration::from_millis(1)).await;
+    }
+    trial.at_most("they are served after its end, s", gone.elapsed().as_secs_f64(), 2.0);
+    scene.leave(trial).await
 }
 
 /// A stream, items of that size until less than one is left of its window, and a last one.
