@@ -41,11 +41,12 @@ pub(crate) const ATTACKS: &[Attack] = &[
 pub(super) const STREAMS: u64 = 256;
 pub(super) const WINDOW: usize = 512 * 1024;
 pub(super) const ITEM: usize = 64 * 1024;
+const RESOURCE_EXHAUSTED: u8 = Code::ResourceExhausted as u8;
 
 /// All that the window lets through, on as many streams as there may be, to handlers that never read.
 async fn stalled_handlers(trial: &mut Trial) -> Result<()> {
     const TIMES: usize = 3;
-    // With the largest item at the end of all there may be, they come to more than the server has for calls.
+    // With the largest item at their end all of them would come to more than there is for calls: see `spent_memory`.
     for (size, last, streams) in
         [(0, ITEM, STREAMS), (ITEM, ITEM, STREAMS), (ITEM, 4 << 20, trial.size(200, 20))]
     {
@@ -58,9 +59,9 @@ async fn stalled_handlers(trial: &mut Trial) -> Result<()> {
             let (mut raw, mut tally) = (Raw::enter(scene.address(), "").await?, Tally::default());
             let mut calls = Calls::streams("Hostile.Unread", &());
             let chunks = (0..streams).map(move |_| windowful(&mut calls, size, last));
-            // A call behind them tells that all was taken.
-            let chunks = chunks.chain([Frame::request(1000, "Hostile.Live", &()).to_bytes()]);
-            exchange(&mut raw, &mut tally, chunks, |tally| tally.ended() == 1).await?;
+            // A Ping behind them tells that all was taken.
+            let chunks = chunks.chain([Frame::new(Frame::PING, 1, []).to_bytes()]);
+            exchange(&mut raw, &mut tally, chunks, |tally| tally.kind(Frame::PONG) > 0).await?;
             (held, _) = full(&scene).await?;
             trial.at_least("handlers that hold them", scene.live().await?.0 as f64, streams as f64);
             if time == 1 {
@@ -87,8 +88,9 @@ async fn spent_memory(trial: &mut Trial) -> Result<()> {
     let (mut raw, mut tally) = (Raw::enter(scene.address(), "").await?, Tally::default());
     let mut calls = Calls::streams("Hostile.Unread", &());
     let chunks = (0..STREAMS).map(move |_| windowful(&mut calls, ITEM, 4 << 20));
-    let chunks = chunks.chain([Frame::request(1000, "Hostile.Live", &()).to_bytes()]);
-    exchange(&mut raw, &mut tally, chunks, |tally| tally.ended() == 1).await?;
+    let chunks = chunks.chain([Frame::new(Frame::PING, 1, []).to_bytes()]);
+    exchange(&mut raw, &mut tally, chunks, |tally| tally.kind(Frame::PONG) > 0).await?;
+    trial.shows("streams that were refused, of 256", tally.code(RESOURCE_EXHAUSTED));
     trial.at_most("memory, MiB", scene.growth()? / MIB, 1024.0 + 32.0);
     let told = scene.live().await.err();
     let told = told.as_ref().and_then(|error| error.downcast_ref::<rpc_client::Error>());
