@@ -90,8 +90,8 @@ async fn breaches(trial: &mut Trial) -> Result<()> {
 /// Frames of which there are so many between two calls, whose answers tell how many were borne.
 const STEP: u64 = 100;
 
-/// How many such frames a connection bears behind `bytes`, and how it ends. Of `most`, which are to be more, but by less
-/// than 256 KiB: with so much unread its reason would be lost (L8).
+/// How many such frames a connection bears behind `bytes`, and how it ends. `most` are to be more, but by less than
+/// 256 KiB: with so much unread its reason would be lost (L8).
 async fn borne(scene: &Scene, bytes: Vec<u8>, frame: Vec<u8>, most: u64) -> Result<(u64, Tally)> {
     let (mut raw, mut tally) = (Raw::enter(scene.address(), "").await?, Tally::default());
     raw.say(&bytes).await?;

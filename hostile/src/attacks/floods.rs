@@ -40,7 +40,8 @@ const CALM_DOWN: u8 = 3;
 /// More than the budget, what comes back of it, and the one Cancel and the one Ping that are free.
 const EXCESS: u64 = 1050;
 
-/// Handlers that wait for ever, begun and cancelled: one by one on some connections, and as many at a time as there may be on the others.
+/// Handlers that wait for ever, begun and cancelled: one by one on some connections, and as many at a time as there may
+/// be on the others.
 async fn open_and_cancel(trial: &mut Trial) -> Result<()> {
     const CONNECTIONS: u64 = 4;
     const CALLS: u64 = 1024;

@@ -21,7 +21,8 @@ const NAME: u8 = 0x08;
 /// The name that stands under an index.
 type Name = fn(u16) -> String;
 
-/// All names that a connection may introduce, on many: such as nobody has, and one that the server has, again and again.
+/// All names that a connection may introduce, on many: such as nobody has, and one that the server has, again and
+/// again.
 async fn names(trial: &mut Trial) -> Result<()> {
     let kinds: [(&str, Name, f64); 2] = [
         ("unknown", |index| format!("{index:0>64}.{index:0>63}"), 1.0),
