@@ -123,6 +123,7 @@ fn step(line: usize, text: &str) -> Result<Step> {
         "send" => Act::Send(Pattern::parse(rest)?),
         "expect" => Act::Expect(Pattern::parse(rest)?),
         "among" => Act::Among(Pattern::parse(rest)?),
+        "until" => Act::Until(Pattern::parse(rest)?),
         "data" => behind(rest).and_then(|(id, items)| Ok(Act::Data(id, Pattern::parse(&items)?)))?,
         "credits" => behind(rest).and_then(|(id, sum)| Ok(Act::Credits(id, sum.trim().parse()?)))?,
         "closes" if rest.is_empty() => Act::Closes(None),

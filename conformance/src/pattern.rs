@@ -19,6 +19,8 @@ enum Piece {
     Bytes(Vec<u8>),
     /// `??`
     Any,
+    /// `!00`
+    Not(u8),
     /// `..`
     Rest,
     /// `$1`
@@ -33,6 +35,11 @@ impl Pattern {
             ensure!(pieces.last() != Some(&Piece::Rest), "something stands behind ..");
             let (piece, behind) = match first {
                 '"' => repeated(quoted(rest)?)?,
+                '!' => {
+                    let (digits, behind) = split(&rest[1..], |letter| letter.is_ascii_hexdigit());
+                    ensure!(digits.len() == 2, "one byte stands behind !");
+                    (Piece::Not(hex(digits)?[0]), behind)
+                }
                 '?' => (Piece::Any, rest.strip_prefix("??").context("a single ?")?),
                 '.' => (Piece::Rest, rest.strip_prefix("..").context("a single .")?),
                 '$' => {
@@ -61,7 +68,7 @@ impl Pattern {
             match piece {
                 Piece::Bytes(more) => bytes.extend_from_slice(more),
                 Piece::Id(call) => bytes.extend(id(*call, ids)?.to_be_bytes()),
-                Piece::Any | Piece::Rest => bail!("?? and .. cannot be sent"),
+                Piece::Any | Piece::Not(_) | Piece::Rest => bail!("?? and !00 and .. cannot be sent"),
             }
         }
         Ok(bytes)
@@ -75,6 +82,11 @@ impl Pattern {
                 Piece::Rest => return Ok(()),
                 Piece::Any => {
                     ensure!(at < bytes.len(), "it ends after {at} bytes");
+                    at += 1;
+                    continue;
+                }
+                Piece::Not(unwanted) => {
+                    ensure!(bytes.get(at).is_some_and(|byte| byte != unwanted), "byte {at} is {unwanted:02x}");
                     at += 1;
                     continue;
                 }

@@ -114,6 +114,7 @@ impl<'a, IO: AsyncRead + AsyncWrite + Unpin> Player<'a, IO> {
                 self.check(pattern, &frame)
             }
             Act::Among(_) => self.among(step).await,
+            Act::Until(pattern) => self.until(pattern).await,
             Act::Data(id, items) => self.data(id, items).await,
             Act::Credits(id, sum) => self.credits(id, *sum).await,
             Act::Closes(reason) => self.closes(*reason).await,
@@ -225,6 +226,16 @@ impl<'a, IO: AsyncRead + AsyncWrite + Unpin> Player<'a, IO> {
             wanted.remove(found.with_context(|| format!("none of them is {}", shown(&frame)))?);
         }
         Ok(())
+    }
+
+    async fn until(&mut self, pattern: &Pattern) -> Result<()> {
+        self.items.clear();
+        loop {
+            let frame = self.wire.frame().await?.context("the end comes")?;
+            if pattern.check(&frame.0, &self.ids).is_ok() {
+                return Ok(());
+            }
+        }
     }
 
     async fn data(&mut self, id: &Pattern, items: &Pattern) -> Result<()> {

@@ -6,8 +6,9 @@ use std::time::Duration;
 use anyhow::Result;
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
+use rpc_core::handshake::Refusal;
 use rpc_core::{Code, Context, Service, Status, Streaming};
-use rpc_server::Server;
+use rpc_server::{Request, Server};
 use tokio::time::sleep;
 
 use crate::value::{Args, Failure, Quotient, Tree, Types};
@@ -18,7 +19,11 @@ use crate::vector::Setup;
 /// # Errors
 /// None that a program could cause.
 pub fn server(setup: Setup) -> Result<Server> {
-    let server = Server::builder().register(arith()).register(calls()).register(streams());
+    let enter = async |request: Request| match request.head.headers.get("conform-enter") {
+        Some(_) => Err(Refusal::forbidden("whoever says so is not let in")),
+        None => Ok(()),
+    };
+    let server = Server::builder().authorize(enter).register(arith()).register(calls()).register(streams());
     let server = match setup {
         Setup::Default => server,
         Setup::Small => server
@@ -78,10 +83,10 @@ fn streams() -> Service {
     let numbers =
         |_: Context, n: i64| ready(Ok::<_, Status>(stream::iter((1..=n).map(Ok::<_, Status>))));
     let labelled = |cx: Context, n: i64| async move {
-        cx.reply_metadata("part", "head").map_err(Status::from_display)?;
+        cx.reply_metadata("Part", "head").map_err(Status::from_display)?;
         // Asked for behind the last number.
         let label = stream::once(async move {
-            cx.reply_metadata("part", "end").map_err(Status::from_display).map(|()| None)
+            cx.reply_metadata("Part", "end").map_err(Status::from_display).map(|()| None)
         });
         let numbers = stream::iter((1..=n).map(|number| Ok(Some(number))));
         Ok::<_, Status>(numbers.chain(label).try_filter_map(|number| ready(Ok(number))))
@@ -112,6 +117,10 @@ fn streams() -> Service {
         let _held = items;
         pending::<Result<(), Status>>().await
     };
+    let deaf = |_: Context, (): (), items: Streaming<Bytes>| {
+        drop(items);
+        pending::<Result<(), Status>>()
+    };
     let first = |_: Context, (): (), mut items: Streaming<i64>| async move {
         Ok::<_, Status>(items.try_next().await?.unwrap_or_default())
     };
@@ -125,6 +134,7 @@ fn streams() -> Service {
         .client_stream("Sum", sum)
         .client_stream("Count", count)
         .client_stream("Unread", unread)
+        .client_stream("Deaf", deaf)
         .client_stream("First", first)
         .client_stream("Early", early)
         .bidi_stream("Chat", chat)

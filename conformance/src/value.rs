@@ -30,6 +30,7 @@ pub(crate) struct Failure {
 
 /// A type that nests as deep as its body likes.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
 pub(crate) struct Tree(Vec<Tree>);
 
 impl Tree {

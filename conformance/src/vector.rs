@@ -76,6 +76,8 @@ pub(crate) enum Act {
     Send(Pattern),
     Expect(Pattern),
     Among(Pattern),
+    /// What comes before it does not matter.
+    Until(Pattern),
     /// Items of that stream, in whatever frames.
     Data(Pattern, Pattern),
     /// Credit for that stream, in whatever frames.

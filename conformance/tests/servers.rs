@@ -9,7 +9,8 @@ async fn play_all(slices: Slices) {
     let mut failed = Vec::new();
     for vector in read_all(VECTORS).unwrap().iter().filter(|vector| vector.role == Role::Server) {
         let (near, far) = tokio::io::duplex(64 * 1024);
-        let serving = tokio::spawn(server(vector.setup).unwrap().serve_connection(far));
+        let server = server(vector.setup).unwrap();
+        let serving = tokio::spawn(async move { server.serve_connection(far).await });
         if let Err(error) = play_server(vector, near, slices).await {
             failed.push(format!("{error:#}"));
         }

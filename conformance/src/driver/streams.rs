@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::{Result, bail};
 use bytes::Bytes;
 use rpc_client::{Client, Error};
-use rpc_core::{Answer, Caller, SendError, Sender, StreamCall, Streaming, streaming::StreamShape};
+use rpc_core::{Answer, SendError, Sender, StreamCall, Streaming, streaming::StreamShape};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
