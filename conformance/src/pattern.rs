@@ -35,6 +35,11 @@ impl Pattern {
             ensure!(pieces.last() != Some(&Piece::Rest), "something stands behind ..");
             let (piece, behind) = match first {
                 '"' => repeated(quoted(rest)?)?,
+                // What is repeated may have repetitions in it, but no parentheses.
+                '(' => {
+                    let (inner, behind) = rest[1..].split_once(')').context("no ) at the end")?;
+                    repeated((Self::parse(inner)?.bytes(&Ids::new())?, behind))?
+                }
                 '!' => {
                     let (digits, behind) = split(&rest[1..], |letter| letter.is_ascii_hexdigit());
                     ensure!(digits.len() == 2, "one byte stands behind !");
