@@ -33,13 +33,15 @@ pub const VECTORS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/vectors");
 /// When one cannot be read or is not written as README.md says; the text names file and line.
 pub fn read_all(directory: impl AsRef<Path>) -> Result<Vec<Vector>> {
     let directory = directory.as_ref();
-    let listed = std::fs::read_dir(directory).with_context(|| format!("cannot list {}", directory.display()))?;
+    let listed =
+        std::fs::read_dir(directory).with_context(|| format!("cannot list {}", directory.display()))?;
     let mut files = listed.map(|file| Ok(file?.path())).collect::<Result<Vec<_>>>()?;
     files.retain(|file| file.extension().is_some_and(|ending| ending == "txt"));
     files.sort();
     let mut vectors = Vec::new();
     for file in files {
-        let text = std::fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+        let text =
+            std::fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
         let name = file.file_name().unwrap_or_default().to_string_lossy();
         vectors.extend(parse(&name, &text)?);
     }

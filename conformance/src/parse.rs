@@ -45,7 +45,10 @@ pub fn parse(file: &str, text: &str) -> Result<Vec<Vector>> {
     ensure!(block.is_none(), "{file}: the last each has no again");
     for vector in &vectors {
         let Vector { line, name, holds, steps, .. } = vector;
-        ensure!(!holds.is_empty() && !steps.is_empty(), "{file}:{line}: {name}: holds nothing, or has no steps");
+        ensure!(
+            !holds.is_empty() && !steps.is_empty(),
+            "{file}:{line}: {name}: holds nothing, or has no steps"
+        );
     }
     Ok(vectors)
 }
@@ -86,7 +89,8 @@ fn empty(file: &str, line: usize, name: &str) -> Vector {
 fn begin(vector: &mut Vector, word: &str, rest: &str) -> Result<bool> {
     match word {
         "holds" => {
-            let number = |must: &str| Ok(must.strip_prefix('M').context("a MUST is M and a number")?.parse()?);
+            let number =
+                |must: &str| Ok(must.strip_prefix('M').context("a MUST is M and a number")?.parse()?);
             vector.holds = rest.split_whitespace().map(number).collect::<Result<_>>()?;
         }
         "tests" => {

@@ -91,7 +91,10 @@ impl Pattern {
                     continue;
                 }
                 Piece::Not(unwanted) => {
-                    ensure!(bytes.get(at).is_some_and(|byte| byte != unwanted), "byte {at} is {unwanted:02x}");
+                    ensure!(
+                        bytes.get(at).is_some_and(|byte| byte != unwanted),
+                        "byte {at} is {unwanted:02x}"
+                    );
                     at += 1;
                     continue;
                 }

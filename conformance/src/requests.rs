@@ -33,7 +33,11 @@ impl Requests {
         let mut fields = frame.body();
         let index = usize::try_from(number(take(&mut fields, 2)?))?;
         let name = match flags & NAME {
-            0 => index.checked_sub(1).and_then(|at| self.names.get(at)).context("M48: an unknown index")?.clone(),
+            0 => index
+                .checked_sub(1)
+                .and_then(|at| self.names.get(at))
+                .context("M48: an unknown index")?
+                .clone(),
             _ => {
                 ensure!(number(take(&mut fields, 8)?) == 0, "a fingerprint");
                 let len = number(take(&mut fields, 1)?);
@@ -48,7 +52,8 @@ impl Requests {
         };
         ensure!(name == asked.method.as_bytes(), "another method");
         let wanted = [(METADATA, asked.metadata.is_some()), (DEADLINE, asked.deadline.is_some())];
-        let wanted = wanted.into_iter().filter(|(_, wanted)| *wanted).fold(0, |flags, (flag, _)| flags | flag);
+        let wanted =
+            wanted.into_iter().filter(|(_, wanted)| *wanted).fold(0, |flags, (flag, _)| flags | flag);
         let wanted = wanted | if asked.more { Frame::MORE } else { 0 };
         ensure!(flags & !NAME == wanted, "other flags");
         if let Some((least, most)) = asked.deadline {

@@ -80,8 +80,7 @@ fn calls() -> Service {
 }
 
 fn streams() -> Service {
-    let numbers =
-        |_: Context, n: i64| ready(Ok::<_, Status>(stream::iter((1..=n).map(Ok::<_, Status>))));
+    let numbers = |_: Context, n: i64| ready(Ok::<_, Status>(stream::iter((1..=n).map(Ok::<_, Status>))));
     let labelled = |cx: Context, n: i64| async move {
         cx.reply_metadata("Part", "head").map_err(Status::from_display)?;
         // Asked for behind the last number.
