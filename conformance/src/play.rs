@@ -4,6 +4,8 @@ mod frames;
 mod heads;
 
 use std::collections::BTreeMap;
+use std::future::{Future, ready};
+use std::io;
 
 use anyhow::{Context, Result, bail, ensure};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -24,27 +26,34 @@ pub async fn play_server<IO>(vector: &Vector, io: IO, slices: Slices) -> Result<
 where
     IO: AsyncRead + AsyncWrite + Unpin,
 {
-    let mut player = Player::new(vector, io, slices, None);
+    let mut player = Player::new(vector, slices, None, ready(Ok(io)));
+    player.connect().await?;
     player.play().await
 }
 
-/// Plays a vector to a client, which the driver tells what to do. The connection is the client's once it was
-/// told to connect.
+/// Plays a vector to a client, which the driver tells what to do. The connection that it makes when it is told to is
+/// accepted by `accept`.
 ///
 /// # Errors
 /// As [`play_server`].
-pub async fn play_client<IO>(vector: &Vector, io: IO, driver: &mut Driver, slices: Slices) -> Result<()>
+pub async fn play_client<IO>(
+    vector: &Vector,
+    accept: impl Future<Output = io::Result<IO>>,
+    driver: &mut Driver,
+    slices: Slices,
+) -> Result<()>
 where
     IO: AsyncRead + AsyncWrite + Unpin,
 {
-    let mut player = Player::new(vector, io, slices, Some(driver));
-    player.play().await
+    Player::new(vector, slices, Some(driver), accept).play().await
 }
 
-struct Player<'a, IO> {
+struct Player<'a, IO, F> {
     vector: &'a Vector,
     wire: Wire<IO>,
     driver: Option<&'a mut Driver>,
+    /// What the wire will be connected by.
+    accept: Option<F>,
     ids: Ids,
     requests: Requests,
     /// The last head that came.
@@ -54,16 +63,43 @@ struct Player<'a, IO> {
     pings: u64,
 }
 
-impl<'a, IO: AsyncRead + AsyncWrite + Unpin> Player<'a, IO> {
-    fn new(vector: &'a Vector, io: IO, slices: Slices, driver: Option<&'a mut Driver>) -> Self {
-        let mut wire = Wire::new(io, slices);
+impl<'a, IO, F> Player<'a, IO, F>
+where
+    IO: AsyncRead + AsyncWrite + Unpin,
+    F: Future<Output = io::Result<IO>>,
+{
+    fn new(vector: &'a Vector, slices: Slices, driver: Option<&'a mut Driver>, accept: F) -> Self {
+        let mut wire = Wire::new(slices);
         for header in &vector.says {
             if let Some(Ok(limit)) = header.strip_prefix("Rpc-Max-Frame: ").map(str::parse) {
                 wire.max_frame = limit;
             }
         }
-        let (ids, requests) = Default::default();
-        Self { vector, wire, driver, ids, requests, head: String::new(), items: BTreeMap::new(), pings: 0 }
+        let (ids, requests, items) = Default::default();
+        Self {
+            vector,
+            wire,
+            driver,
+            accept: Some(accept),
+            ids,
+            requests,
+            head: String::new(),
+            items,
+            pings: 0,
+        }
+    }
+
+    async fn connect(&mut self) -> Result<()> {
+        match self.accept.take() {
+            Some(accept) => self.wire.connect(accept).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Tells the client to do something.
+    async fn command(&mut self, line: &str) -> Result<()> {
+        self.driver()?.command(line).await?;
+        if line.starts_with("connect") { self.connect().await } else { Ok(()) }
     }
 
     async fn play(&mut self) -> Result<()> {
@@ -89,7 +125,7 @@ impl<'a, IO: AsyncRead + AsyncWrite + Unpin> Player<'a, IO> {
             }
             Role::Client => {
                 let connect = format!("connect {}", self.vector.connect);
-                self.driver()?.command(connect.trim_end()).await?;
+                self.command(connect.trim_end()).await?;
                 let head = self.wire.head().await?;
                 ensure!(head.starts_with("CONNECT "), "another head: {head}");
                 self.wire.send(format!("HTTP/1.0 200 Connected\r\n{says}\r\n").as_bytes()).await?;
@@ -142,7 +178,7 @@ impl<'a, IO: AsyncRead + AsyncWrite + Unpin> Player<'a, IO> {
                 self.ids.insert(asked.call, id);
                 Ok(())
             }
-            Act::Do(line) => self.driver()?.command(line).await,
+            Act::Do(line) => self.command(line).await,
             Act::Told(line) => self.driver()?.told(line).await,
             Act::Status(_) | Act::Head(_) | Act::Field(_) | Act::NoField(_) | Act::Text(_) => {
                 self.take_head(&step.act).await

@@ -1,5 +1,6 @@
 //! One end of a connection, driven byte by byte.
 
+use std::future::Future;
 use std::io;
 use std::time::Duration;
 
@@ -74,8 +75,15 @@ pub(crate) struct Wire<IO> {
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> Wire<IO> {
-    pub(crate) fn new(io: IO, slices: Slices) -> Self {
-        Self { halves: Some(split(io)), slices, incoming: Vec::new(), over: false, max_frame: 4_194_304 }
+    /// One that is not connected yet.
+    pub(crate) fn new(slices: Slices) -> Self {
+        Self { halves: None, slices, incoming: Vec::new(), over: true, max_frame: 4_194_304 }
+    }
+
+    pub(crate) async fn connect(&mut self, io: impl Future<Output = io::Result<IO>>) -> Result<()> {
+        self.halves = Some(split(timeout(LIMIT, io).await.context("there is no connection")??));
+        self.over = false;
+        Ok(())
     }
 
     /// Writes all, and reads what comes meanwhile. A side that takes no more has its reasons, which it says.

@@ -11,7 +11,10 @@ use crate::wire::Frame;
 /// The tokens of the player's own Pings begin with it.
 const TOKEN: u64 = u64::from_be_bytes(*b"\0conform");
 
-impl<IO: AsyncRead + AsyncWrite + Unpin> Player<'_, IO> {
+impl<IO, F> Player<'_, IO, F>
+where
+    IO: AsyncRead + AsyncWrite + Unpin,
+{
     pub(super) fn check(&self, pattern: &Pattern, frame: &Frame) -> Result<()> {
         pattern.check(&frame.0, &self.ids).with_context(|| shown(frame))
     }

@@ -6,7 +6,10 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::Player;
 use crate::vector::Act;
 
-impl<IO: AsyncRead + AsyncWrite + Unpin> Player<'_, IO> {
+impl<IO, F> Player<'_, IO, F>
+where
+    IO: AsyncRead + AsyncWrite + Unpin,
+{
     pub(super) async fn take_head(&mut self, act: &Act) -> Result<()> {
         match act {
             Act::Status(status) => {
