@@ -60,6 +60,8 @@ struct Player<'a, IO, F> {
     head: String,
     /// Bodies of Data that no step has asked for.
     items: BTreeMap<u64, Vec<u8>>,
+    /// Of the item that has begun on a stream: the bytes that have not come.
+    missing: BTreeMap<u64, usize>,
     pings: u64,
 }
 
@@ -75,7 +77,7 @@ where
                 wire.max_frame = limit;
             }
         }
-        let (ids, requests, items) = Default::default();
+        let (ids, requests, items, missing) = Default::default();
         Self {
             vector,
             wire,
@@ -85,6 +87,7 @@ where
             requests,
             head: String::new(),
             items,
+            missing,
             pings: 0,
         }
     }

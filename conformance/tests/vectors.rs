@@ -3,8 +3,12 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its functions too")]
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::future::ready;
 
-use conformance::{Role, Slices, VECTORS, Vector, parse, play_server, read_all, server};
+use conformance::{
+    Driver, Role, Slices, VECTORS, Vector, drive, parse, play_client, play_server, read_all, server,
+};
+use tokio::io::AsyncWriteExt;
 
 const PROTOCOL: &str = include_str!("../../docs/protocol.md");
 
@@ -122,4 +126,61 @@ async fn a_vector_that_asks_for_something_else_fails() {
         "{ITEMS}{first}\ndata 0000000000010000 {last}\nexpect 0000000a 06 00 0000000000010000\nsilent"
     );
     assert_eq!(play(&all).await, Ok(()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_wrong_whatever_the_step_fails() {
+    // The head of an answer with items; what follows is of stream 1.
+    let begin = b"HTTP/1.0 200 OK\r\n\r\n\0\0\0\x0a\x02\x04\0\0\0\0\0\x01\0\0";
+    let id = b"\0\0\0\0\0\0\x01\0\0";
+    let whole: &[u8] = &[b"\0\0\0\x0f\x05", &id[..], b"\0\0\0\x01\x02"].concat();
+    let item = "expect 0000000a 02 04 0000000000010000\ndata 0000000000010000 00000001 02";
+    for (bytes, fails) in [
+        (whole, false),
+        (&[b"\0\0\0\x0a\x05", &id[..], whole].concat(), true),
+        (&[b"\0\0\0\x0c\x05", &id[..], b"\0\0", b"\0\0\0\x0d\x05", id, b"\0\x01\x02"].concat(), true),
+        (&[whole, whole].concat(), true),
+        (b"\0\x40\0\x01\x05", true),
+    ] {
+        let text = format!("vector v\nholds M1\ntests server\n{item}\nends\n");
+        let vector = parse("some.txt", &text).unwrap().remove(0);
+        let (near, mut far) = tokio::io::duplex(64 * 1024);
+        far.write_all(begin).await.unwrap();
+        far.write_all(bytes).await.unwrap();
+        far.shutdown().await.unwrap();
+        let played = play_server(&vector, near, Slices::Whole).await;
+        assert_eq!(played.is_err(), fails, "{bytes:02x?}: {played:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_vector_that_asks_a_client_for_something_else_fails() {
+    let call = "do call 1 Arith.Multiply 7 8\n";
+    let asked = format!("{call}request 1 Arith.Multiply 0e10\n");
+    let ends = "send 0000000b 02 00 $1 70\n";
+    let all = format!("{asked}{ends}told 1 response 56");
+    for (steps, passes) in [
+        (all.clone(), true),
+        (format!("{asked}{ends}told 1 response 5.."), true),
+        (format!("{asked}{ends}told 1 response 57"), false),
+        (format!("{asked}{ends}told 2 response 56"), false),
+        (format!("{asked}silent\n{ends}told 1 response 56"), true),
+        (format!("{call}silent"), false),
+        (format!("{call}request 1 Arith.Multiply 0e11"), false),
+        (format!("{call}request 1 Arith.Divide 0e10"), false),
+        (format!("{call}request 1 more Arith.Multiply 0e10"), false),
+        (format!("{call}request 1 deadline 0..9 Arith.Multiply 0e10"), false),
+        (format!("{call}request 1 metadata 00 Arith.Multiply 0e10"), false),
+        (format!("{asked}send 0000000b 02 00 $2 70"), false),
+        (format!("{all}\nrequest 2 Arith.Multiply 0e10"), false),
+    ] {
+        let text = format!("vector v\nholds M1\ntests client\n{steps}\n");
+        let vector = parse("some.txt", &text).unwrap().remove(0);
+        let (near, far) = tokio::io::duplex(64 * 1024);
+        let (mut driver, commands, tells) = Driver::pair();
+        let driven = tokio::spawn(drive(|builder| builder.over(far), commands, tells));
+        let played = play_client(&vector, ready(Ok(near)), &mut driver, Slices::Whole).await;
+        assert_eq!(played.is_ok(), passes, "{steps}: {played:?}");
+        driven.abort();
+    }
 }

@@ -76,6 +76,8 @@ where
             let frame = self.next(Some(Frame::DATA)).await?.context("the end comes")?;
             ensure!(frame.kind() == Frame::DATA && frame.flags() == 0, "{}", shown(&frame));
             ensure!(!frame.body().is_empty(), "an empty Data");
+            let missing = self.missing.entry(frame.id()).or_default();
+            cut(missing, frame.body()).with_context(|| shown(&frame))?;
             let items = self.items.entry(frame.id()).or_default();
             items.extend_from_slice(frame.body());
         }
@@ -132,6 +134,20 @@ where
         let frame = self.next(None).await?.context("the end comes")?;
         ensure!(frame.0[4..] == [&[0x09, 0], &token[..]].concat(), "{}", shown(&frame));
         Ok(())
+    }
+}
+
+/// Fails when a length is cut at the end of the body. `missing`: of the item that has begun.
+fn cut(missing: &mut usize, mut body: &[u8]) -> Result<()> {
+    loop {
+        let (part, rest) = body.split_at(body.len().min(*missing));
+        *missing -= part.len();
+        if rest.is_empty() {
+            return Ok(());
+        }
+        let (length, rest) = rest.split_first_chunk::<4>().context("M116: a length is cut")?;
+        *missing = u32::from_be_bytes(*length) as usize;
+        body = rest;
     }
 }
 
