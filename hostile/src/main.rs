@@ -3,6 +3,7 @@
 
 mod attack;
 mod attacks;
+mod conform;
 mod memory;
 mod neighbour;
 mod raw;
@@ -24,6 +25,7 @@ const USAGE: &str = "\
 Usage: hostile all [--short]
        hostile ATTACK.. [--short]
        hostile list
+       hostile conform ..      (the vectors of conformance/: see there)
 
 Attacks servers, and clients, that are processes of their own, and says what was seen beside what may be.
 
@@ -41,6 +43,9 @@ struct Asked {
 }
 
 fn main() -> ExitCode {
+    if let Some(status) = conform::main() {
+        return status;
+    }
     let mut parser = lexopt::Parser::from_env();
     match parse(&mut parser) {
         Ok(Some(asked)) => attack(&asked),

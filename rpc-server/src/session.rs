@@ -52,9 +52,17 @@ pub(crate) struct Session {
 
 enum Route {
     Method(Arc<Entry>, Box<dyn Lane>),
+    /// The method of another index, which was introduced before: a lane may be large.
+    Same(usize),
     Unknown(Status),
     /// Out for a call.
     Busy,
+}
+
+impl Route {
+    fn is_of(&self, method: &Arc<Entry>) -> bool {
+        matches!(self, Self::Method(entry, _) if Arc::ptr_eq(entry, method))
+    }
 }
 
 impl Session {
@@ -114,22 +122,37 @@ impl Session {
     fn request(&mut self, request: Request<'_>, now: Instant, cx: &mut TaskContext<'_>) {
         match request.method {
             Method::Known(index) => {
+                let at = match self.routes[usize::from(index) - 1] {
+                    Route::Same(first) => first,
+                    _ => usize::from(index) - 1,
+                };
                 // Taken out for the time of the call, so that the rest of the session is at hand.
-                let at = usize::from(index) - 1;
                 let mut route = std::mem::replace(&mut self.routes[at], Route::Busy);
                 self.call(&mut route, request, now, cx);
                 self.routes[at] = route;
             }
             Method::New { ref name, .. } => {
-                let mut route = self.route(name);
+                let at = self.introduce(name);
+                let mut route = std::mem::replace(&mut self.routes[at], Route::Busy);
                 self.call(&mut route, request, now, cx);
-                self.routes.push(route);
+                self.routes[at] = route;
             }
             Method::Once { ref name } => {
                 let mut route = self.route(name);
                 self.call(&mut route, request, now, cx);
             }
         }
+    }
+
+    /// Gives a name the next index. Where its route is.
+    fn introduce(&mut self, name: &[u8]) -> usize {
+        let (route, at) = (self.route(name), self.routes.len());
+        let first = match &route {
+            Route::Method(entry, _) => self.routes.iter().position(|known| known.is_of(entry)),
+            _ => None,
+        };
+        self.routes.push(first.map_or(route, Route::Same));
+        first.unwrap_or(at)
     }
 
     fn route(&self, name: &[u8]) -> Route {
@@ -154,7 +177,7 @@ impl Session {
             Route::Method(entry, lane) => (entry, lane),
             Route::Unknown(status) => return self.refuse(id, stream, &status.clone()),
             // Nothing of the user's can come back in here; if it did, the call would still be answered.
-            Route::Busy => return self.refuse(id, stream, &Status::internal("the method is busy")),
+            Route::Busy | Route::Same(_) => return self.refuse(id, stream, &Status::internal("the method is busy")),
         };
         if stream != entry.method.shape().is_some() {
             return self.refuse(id, stream, &wrong_shape(entry));

@@ -28,13 +28,15 @@ fn a_token_is_any_64_bits_and_comes_back_unchanged() {
 }
 
 #[test]
-fn a_flood_of_pings_ends_the_connection_after_the_free_one_and_the_burst() {
-    let mut client = Client::new();
-    for _ in 0..1001 {
-        client.receive(Kind::Ping, 0, CallId::NONE, &[]).unwrap();
+fn a_flood_of_pings_or_pongs_ends_the_connection_after_the_free_one_and_the_burst() {
+    for kind in [Kind::Ping, Kind::Pong] {
+        let mut client = Client::new();
+        for _ in 0..1001 {
+            client.receive(kind, 0, CallId::NONE, &[]).unwrap();
+        }
+        let error = ProtocolError::CalmDown { kind };
+        assert_eq!(client.receive(kind, 0, CallId::NONE, &[]), Err(error));
     }
-    let error = ProtocolError::CalmDown { kind: Kind::Ping };
-    assert_eq!(client.receive(Kind::Ping, 0, CallId::NONE, &[]), Err(error));
 }
 
 #[test]
