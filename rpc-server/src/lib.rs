@@ -32,6 +32,7 @@ mod interceptor;
 mod lifetime;
 mod linger;
 mod listener;
+mod methods;
 mod registry;
 mod room;
 mod route;

@@ -20,6 +20,7 @@ use rpc_core::{
 use rpc_io::now;
 use tracing::Span;
 
+use crate::methods::{Methods, Route};
 use crate::registry::{Entry, SLOW};
 use crate::shutdown::Phase;
 use crate::state::State;
@@ -35,8 +36,7 @@ pub(crate) struct Session {
     server: Arc<State>,
     origin: Arc<Origin>,
     calls: Calls,
-    /// By method index; index 1 is the first.
-    routes: Vec<Route>,
+    methods: Methods,
     /// Made for the first call that waits: an idle connection is not to hold 300 bytes for none.
     waiting: Option<FuturesUnordered<Waiting>>,
     /// Of the calls in `waiting`; in order, so that they are given up in the same one each time.
@@ -50,28 +50,13 @@ pub(crate) struct Session {
     suspects: u32,
 }
 
-enum Route {
-    Method(Arc<Entry>, Box<dyn Lane>),
-    /// The method of another index, which was introduced before: a lane may be large.
-    Same(usize),
-    Unknown(Status),
-    /// Out for a call.
-    Busy,
-}
-
-impl Route {
-    fn is_of(&self, method: &Arc<Entry>) -> bool {
-        matches!(self, Self::Method(entry, _) if Arc::ptr_eq(entry, method))
-    }
-}
-
 impl Session {
     pub(crate) fn new(server: Arc<State>, origin: Origin, limits: Limits) -> Self {
         Self {
             calls: Calls::new(server.config.limits),
             server,
             origin: Arc::new(origin),
-            routes: Vec::new(),
+            methods: Methods::default(),
             waiting: None,
             contexts: BTreeMap::new(),
             deadlines: BTreeSet::new(),
@@ -122,47 +107,27 @@ impl Session {
     fn request(&mut self, request: Request<'_>, now: Instant, cx: &mut TaskContext<'_>) {
         match request.method {
             Method::Known(index) => {
-                let at = match self.routes[usize::from(index) - 1] {
-                    Route::Same(first) => first,
-                    _ => usize::from(index) - 1,
-                };
-                // Taken out for the time of the call, so that the rest of the session is at hand.
-                let mut route = std::mem::replace(&mut self.routes[at], Route::Busy);
-                self.call(&mut route, request, now, cx);
-                self.routes[at] = route;
+                let at = self.methods.place(index);
+                self.call_at(at, request, now, cx);
             }
             Method::New { ref name, .. } => {
-                let at = self.introduce(name);
-                let mut route = std::mem::replace(&mut self.routes[at], Route::Busy);
-                self.call(&mut route, request, now, cx);
-                self.routes[at] = route;
+                let route = Route::new(&self.server, &self.origin, name);
+                let at = self.methods.introduce(route);
+                self.call_at(at, request, now, cx);
             }
             Method::Once { ref name } => {
-                let mut route = self.route(name);
+                let mut route = Route::new(&self.server, &self.origin, name);
                 self.call(&mut route, request, now, cx);
             }
         }
     }
 
-    /// Gives a name the next index. Where its route is.
-    fn introduce(&mut self, name: &[u8]) -> usize {
-        let (route, at) = (self.route(name), self.routes.len());
-        let first = match &route {
-            Route::Method(entry, _) => self.routes.iter().position(|known| known.is_of(entry)),
-            _ => None,
-        };
-        self.routes.push(first.map_or(route, Route::Same));
-        first.unwrap_or(at)
-    }
-
-    fn route(&self, name: &[u8]) -> Route {
-        match self.server.registry.find(name) {
-            Ok(entry) => {
-                let lane = entry.method.lane(self.origin.clone(), entry.name.clone());
-                Route::Method(entry, lane)
-            }
-            Err(status) => Route::Unknown(status),
-        }
+    #[inline]
+    fn call_at(&mut self, at: usize, request: Request<'_>, now: Instant, cx: &mut TaskContext<'_>) {
+        // Taken out for the time of the call, so that the rest of the session is at hand.
+        let mut route = self.methods.take(at);
+        self.call(&mut route, request, now, cx);
+        self.methods.put(at, route);
     }
 
     #[inline]
@@ -177,7 +142,9 @@ impl Session {
             Route::Method(entry, lane) => (entry, lane),
             Route::Unknown(status) => return self.refuse(id, stream, &status.clone()),
             // Nothing of the user's can come back in here; if it did, the call would still be answered.
-            Route::Busy | Route::Same(_) => return self.refuse(id, stream, &Status::internal("the method is busy")),
+            Route::Busy | Route::Same(_) => {
+                return self.refuse(id, stream, &Status::internal("the method is busy"));
+            }
         };
         if stream != entry.method.shape().is_some() {
             return self.refuse(id, stream, &wrong_shape(entry));

@@ -129,3 +129,19 @@ async fn a_server_answers_pings_while_handlers_wait() {
     gate.open(1);
     assert_eq!(raw.frame().await.kind, Frame::RESPONSE);
 }
+
+/// Many times over, that takes memory for the names alone: `hostile names` looks at it.
+#[tokio::test]
+async fn a_name_that_is_introduced_again_is_the_same_method_under_both_indices() {
+    let server = arith().build().unwrap();
+    let mut raw = Raw::enter(pipe(&server), "").await;
+    let indices = [(1, true), (2, true), (2, false), (3, true), (1, false), (3, false)];
+    for (counter, (index, new)) in (1u64..).zip(indices) {
+        let frame = Frame::request(counter, "Arith.Multiply", &Args { a: 7, b: counter as i64 });
+        // Behind the index of a method that is not remembered: fingerprint, length and name.
+        let rest = if new { &frame.body[2..] } else { &frame.body[2 + 9 + "Arith.Multiply".len()..] };
+        let body = [&u16::to_be_bytes(index)[..], rest].concat();
+        raw.send(&Frame { flags: if new { frame.flags } else { 0 }, body, ..frame }).await;
+        assert_eq!(decoded::<i64>(&raw.frame().await.body), 7 * counter as i64, "method {index}");
+    }
+}
