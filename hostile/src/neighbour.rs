@@ -22,9 +22,9 @@ impl Neighbour {
     pub(crate) fn connect(address: SocketAddr) -> Result<Self> {
         let (ask, asked) = mpsc::channel::<(Duration, oneshot::Sender<Result<Duration>>)>();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let client = runtime.block_on(Client::connect(address.to_string()))?;
         thread::spawn(move || {
-            let arith = ArithClient::new(client);
+            // At its first call: nobody may wait for a runtime inside of another.
+            let arith = ArithClient::new(Client::lazy(address.to_string()));
             while let Ok((round, answer)) = asked.recv() {
                 // Nobody may wait for it any more.
                 let _ = answer.send(runtime.block_on(p99(&arith, round)));

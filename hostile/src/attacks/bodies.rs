@@ -1,0 +1,3 @@
+//! .
+use crate::attack::Attack;
+pub(crate) const ATTACKS: &[Attack] = &[];
