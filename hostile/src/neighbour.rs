@@ -1,35 +1,35 @@
 //! An honest client that calls all the while, one call at a time.
 
 use std::net::SocketAddr;
-use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use examples::{Args, ArithClient};
 use rpc_client::Client;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 /// Rounds of which the median counts.
 const ROUNDS: usize = 5;
 
 /// On a thread and a connection of its own, so that what the attacker does to itself is not seen in it.
 pub(crate) struct Neighbour {
-    ask: mpsc::Sender<(Duration, oneshot::Sender<Result<Duration>>)>,
+    ask: mpsc::UnboundedSender<(Duration, oneshot::Sender<Result<Duration>>)>,
 }
 
 impl Neighbour {
     pub(crate) fn connect(address: SocketAddr) -> Result<Self> {
-        let (ask, asked) = mpsc::channel::<(Duration, oneshot::Sender<Result<Duration>>)>();
+        let (ask, mut asked) = mpsc::unbounded_channel::<(Duration, oneshot::Sender<Result<Duration>>)>();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        thread::spawn(move || {
-            // At its first call: nobody may wait for a runtime inside of another.
+        // Never left, so that the client answers Pings while nobody asks.
+        let calls = async move {
             let arith = ArithClient::new(Client::lazy(address.to_string()));
-            while let Ok((round, answer)) = asked.recv() {
+            while let Some((round, answer)) = asked.recv().await {
                 // Nobody may wait for it any more.
-                let _ = answer.send(runtime.block_on(p99(&arith, round)));
+                let _ = answer.send(p99(&arith, round).await);
             }
-        });
+        };
+        thread::spawn(move || runtime.block_on(calls));
         Ok(Self { ask })
     }
 

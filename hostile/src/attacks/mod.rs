@@ -9,10 +9,5 @@ mod smuggling;
 use crate::attack::Attack;
 
 /// All of them, in the order in which they run.
-pub(crate) const ALL: &[&[Attack]] = &[
-    door::ATTACKS,
-    smuggling::ATTACKS,
-    frames::ATTACKS,
-    bodies::ATTACKS,
-    client::ATTACKS,
-];
+pub(crate) const ALL: &[&[Attack]] =
+    &[door::ATTACKS, smuggling::ATTACKS, frames::ATTACKS, bodies::ATTACKS, client::ATTACKS];

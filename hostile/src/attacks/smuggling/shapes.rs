@@ -88,7 +88,11 @@ pub(super) fn shapes() -> Vec<Shape> {
             "GET / HTTP/1.1\r\nContent-Length: 27\r\n\r\nCONNECT /_rpc_ HTTP/1.0\r\n\r\n",
             Closed(405),
         ),
-        ("a page and a CONNECT", "GET /debug/rpc HTTP/1.1\r\n\r\nCONNECT /_rpc_ HTTP/1.0\r\n\r\n", Closed(200)),
+        (
+            "a page and a CONNECT",
+            "GET /debug/rpc HTTP/1.1\r\n\r\nCONNECT /_rpc_ HTTP/1.0\r\n\r\n",
+            Closed(200),
+        ),
         ("two pages", "GET /debug/rpc HTTP/1.1\r\n\r\nGET /debug/rpc HTTP/1.1\r\n\r\n", Closed(200)),
         ("two CONNECTs", "CONNECT /_rpc_ HTTP/1.0\r\n\r\nCONNECT /_rpc_ HTTP/1.0\r\n\r\n", Broken(2)),
         ("a CONNECT and a GET", "CONNECT /_rpc_ HTTP/1.0\r\n\r\nGET / HTTP/1.0\r\n\r\n", Broken(2)),
