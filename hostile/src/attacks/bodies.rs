@@ -25,6 +25,9 @@ pub(crate) const ATTACKS: &[Attack] = &[Attack {
 
 const MIB: f64 = 1024.0 * 1024.0;
 
+/// What a frame has room for, with the head of its request.
+const ROOM: usize = 4 * 1024 * 1024 - 100;
+
 /// Within which a body that is none has failed, from its last byte on.
 const MOST_MS: f64 = 10.0;
 
@@ -42,7 +45,7 @@ async fn bodies(trial: &mut Trial) -> Result<()> {
     let (mut refused, mut taken, mut count) = (Slowest::default(), Slowest::default(), 0);
     for format in [Format::Bincode, Format::Json] {
         let mut peer = Peer::enter(&scene, format).await?;
-        for bomb in bombs(format) {
+        for bomb in bombs(format, trial.size(ROOM, ROOM / 16)) {
             count += 1;
             let name = format!("{} in {}", bomb.name, format.name());
             match peer.median(&bomb, trial.size(5, 1)).await {
