@@ -7,7 +7,17 @@ pub(super) struct Bomb {
     pub(super) name: String,
     pub(super) method: &'static str,
     pub(super) body: Vec<u8>,
-    pub(super) is_value: bool,
+    pub(super) ends: Ends,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Ends {
+    /// Refused, for what it claims.
+    AtOnce,
+    /// Refused, for what it has in its last bytes.
+    WhenRead,
+    /// It is a value.
+    InAnAnswer,
 }
 
 const MULTIPLY: &str = "Arith.Multiply";
@@ -24,11 +34,15 @@ pub(super) fn bombs(format: Format, room: usize) -> Vec<Bomb> {
 }
 
 fn bomb(name: &str, method: &'static str, body: impl Into<Vec<u8>>) -> Bomb {
-    Bomb { name: format!("{method}: {name}"), method, body: body.into(), is_value: false }
+    Bomb { name: format!("{method}: {name}"), method, body: body.into(), ends: Ends::AtOnce }
+}
+
+fn heavy(name: &str, method: &'static str, body: impl Into<Vec<u8>>) -> Bomb {
+    Bomb { ends: Ends::WhenRead, ..bomb(name, method, body) }
 }
 
 fn value(name: &str, method: &'static str, body: impl Into<Vec<u8>>) -> Bomb {
-    Bomb { is_value: true, ..bomb(name, method, body) }
+    Bomb { ends: Ends::InAnAnswer, ..bomb(name, method, body) }
 }
 
 /// A length as bincode writes it, in eight bytes.
@@ -55,15 +69,15 @@ fn in_bincode(room: usize) -> Vec<Bomb> {
     bombs.push(bomb("no UTF-8", STRINGS, [1, 3, b'a', 0xff, b'b']));
     let long = [vec![1], length(room as u64 - 10), vec![0xff; room - 10]].concat();
     bombs.push(bomb("long and no UTF-8", STRINGS, long));
-    bombs.push(bomb("strings and one that is none", STRINGS, many(room, b"\xff")));
-    bombs.push(bomb("strings and one byte too many", STRINGS, many(room, b"\0\0")));
+    bombs.push(heavy("strings and one that is none", STRINGS, many(room, b"\xff")));
+    bombs.push(heavy("strings and one byte too many", STRINGS, many(room, b"\0\0")));
     // As many as may be would be taken: an element of `()` takes no byte.
     bombs.push(bomb("an element too many", UNITS, length(9 + 65_536 + 1)));
     bombs.push(bomb("levels for a quarter of a frame", NESTED, vec![1; room / 4]));
     bombs.push(bomb("levels as long as a frame", NESTED, vec![1; room]));
     bombs.push(bomb("129 levels", NESTED, [&[1; 129][..], &[0]].concat()));
     bombs.push(bomb("levels that are wide", NESTED, [250; 100_000]));
-    bombs.push(bomb("many elements, then levels", NESTED, many(room, &[1; 200])));
+    bombs.push(heavy("many elements, then levels", NESTED, many(room, &[1; 200])));
     bombs.push(bomb("cut short", MULTIPLY, [12]));
     bombs.push(bomb("a byte behind it", MULTIPLY, [12, 14, 0]));
     bombs.push(bomb("much behind it", MULTIPLY, vec![12; room]));
@@ -95,13 +109,17 @@ fn in_json(room: usize) -> Vec<Bomb> {
         bombs.push(bomb("spaces", method, vec![b' '; room]));
         bombs.push(bomb("no UTF-8", method, b"[\"\xff\xfe\"]"));
         bombs.push(bomb("NULs", method, [0; 1000]));
-        bombs.push(bomb("a string that does not end", method, [&b"[\""[..], &vec![b'a'; room - 2]].concat()));
-        bombs.push(bomb("escapes that do not end", method, format!("[\"{}", as_often("\\u0041"))));
+        bombs.push(heavy(
+            "a string that does not end",
+            method,
+            [&b"[\""[..], &vec![b'a'; room - 2]].concat(),
+        ));
+        bombs.push(heavy("escapes that do not end", method, format!("[\"{}", as_often("\\u0041"))));
         bombs.push(bomb("half a surrogate", method, "[\"\\ud800\"]"));
-        bombs.push(bomb("a long number", method, [&b"["[..], &vec![b'9'; room - 2], b"]"].concat()));
+        bombs.push(heavy("a long number", method, [&b"["[..], &vec![b'9'; room - 2], b"]"].concat()));
         bombs.push(bomb("an exponent", method, "[1e999999999999999999999999]"));
-        bombs.push(bomb("many elements of another type", method, format!("[{}0]", as_often("0,"))));
-        bombs.push(bomb("a long string of another type", method, format!("\"{}\"", "a".repeat(room - 2))));
+        bombs.push(heavy("many elements of another type", method, format!("[{}0]", as_often("0,"))));
+        bombs.push(heavy("a long string of another type", method, format!("\"{}\"", "a".repeat(room - 2))));
         bombs.push(bomb("text behind it", method, "[] []"));
     }
     let digits = |digit: &str| digit.repeat(room - 20);
@@ -115,14 +133,14 @@ fn in_json(room: usize) -> Vec<Bomb> {
         ("a long name", format!("{{\"{}\":1}}", digits("a"))),
         ("more than 64 bits", "{\"a\":9223372036854775808,\"b\":1}".to_owned()),
     ] {
-        bombs.push(bomb(name, MULTIPLY, body));
+        bombs.push(heavy(name, MULTIPLY, body));
     }
     let strings = format!("[{}0]", as_often("\"\","));
-    bombs.push(bomb("strings and a number", STRINGS, strings));
+    bombs.push(heavy("strings and a number", STRINGS, strings));
     bombs.push(bomb("129 levels", NESTED, format!("{}{}", "[".repeat(129), "]".repeat(129))));
     // The decoder skips them without a stack.
     bombs.push(value("levels in a field that is not known", MULTIPLY, unknown(room / 4)));
-    bombs.push(bomb("many elements", UNITS, format!("[{}null", as_often("null,"))));
+    bombs.push(heavy("many elements", UNITS, format!("[{}null", as_often("null,"))));
     bombs
 }
 
