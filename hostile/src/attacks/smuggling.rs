@@ -27,6 +27,7 @@ async fn smuggling(trial: &mut Trial) -> Result<()> {
     let scene = Scene::set(trial).await?;
     let (shapes, mut heads) = (shapes(), 0);
     for _ in 0..trial.size(20, 1) {
+        ensure!(trial.misses() == 0, "not again");
         for shape in &shapes {
             for sliced in [false, true] {
                 heads += 1;

@@ -129,7 +129,11 @@ pub(super) async fn header_floods(trial: &mut Trial) -> Result<()> {
                     .await?;
                 let head = raw.head().await?;
                 let expected = format!("HTTP/1.0 {status} ");
-                ensure!(head.starts_with(&expected), "{headers} times {line:?} are told {head}");
+                ensure!(
+                    head.starts_with(&expected),
+                    "{headers} times {line:?} are told {:?}",
+                    head.lines().next()
+                );
             }
         }
         Ok(())
