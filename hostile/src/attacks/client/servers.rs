@@ -12,15 +12,17 @@ pub(super) struct Server {
 }
 
 /// What a client does about it.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq)]
 pub(super) enum Becomes {
     /// It ends the connection.
     HangsUp,
     /// Its calls fail.
     Fails,
+    /// The same, of answers that are as large as may be.
+    FailsLarge,
 }
 
-use Becomes::{Fails, HangsUp};
+use Becomes::{Fails, FailsLarge, HangsUp};
 
 const END: u8 = 6;
 const CREDIT: u8 = 7;
@@ -117,8 +119,8 @@ pub(super) fn servers() -> Vec<Server> {
         ("a Status cut short", Answers(|id| frame(Frame::STATUS, 0, id, &[1, 0, 0, 0])), HangsUp),
         ("a Status that claims 4 GiB", Answers(|id| frame(Frame::STATUS, 0, id, &[0xff; 6])), HangsUp),
         ("an answer that is none", Answers(|id| frame(Frame::RESPONSE, 0, id, &[0xff; 50])), Fails),
-        ("an answer of 4 MiB", Answers(|id| frame(Frame::RESPONSE, 0, id, &vec![7; 4_000_000])), Fails),
-        ("a text of 4 MiB", Answers(|id| frame(Frame::STATUS, 0, id, &long_text())), Fails),
+        ("an answer of 4 MiB", Answers(|id| frame(Frame::RESPONSE, 0, id, &vec![7; 4_000_000])), FailsLarge),
+        ("a text of 4 MiB", Answers(|id| frame(Frame::STATUS, 0, id, &long_text())), FailsLarge),
         // Streams.
         ("credit of nothing", Streams(|id| begun(id, CREDIT, &[0; 4])), HangsUp),
         ("credit of too much", Streams(|id| begun(id, CREDIT, &[0xff; 4])), HangsUp),
