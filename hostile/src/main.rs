@@ -3,6 +3,7 @@
 
 mod attack;
 mod attacks;
+mod client;
 mod conform;
 mod memory;
 mod neighbour;
@@ -60,7 +61,7 @@ fn main() -> ExitCode {
 /// `None` when that is all.
 fn parse(parser: &mut lexopt::Parser) -> Result<Option<Asked>> {
     let mut asked = Asked { attacks: Vec::new(), short: false };
-    let mut listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let mut address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let mut role = None;
     while let Some(arg) = parser.next()? {
         match arg {
@@ -70,7 +71,7 @@ fn parse(parser: &mut lexopt::Parser) -> Result<Option<Asked>> {
             }
             Long("short") => asked.short = true,
             // What this program starts itself as.
-            Long("listen") => listen = parser.value()?.parse()?,
+            Long("listen" | "server") => address = parser.value()?.parse()?,
             Value(name) => match name.string()?.as_str() {
                 "all" => asked.attacks.extend(ALL.iter().copied().flatten()),
                 "list" => {
@@ -79,7 +80,7 @@ fn parse(parser: &mut lexopt::Parser) -> Result<Option<Asked>> {
                     }
                     return Ok(None);
                 }
-                name @ "server" => role = Some(name.to_owned()),
+                name @ ("server" | "client") => role = Some(name.to_owned()),
                 name => {
                     let known = ALL.iter().copied().flatten().find(|attack| attack.name == name);
                     asked.attacks.push(known.with_context(|| format!("no attack {name}: see hostile list"))?);
@@ -88,9 +89,12 @@ fn parse(parser: &mut lexopt::Parser) -> Result<Option<Asked>> {
             other => return Err(other.unexpected().into()),
         }
     }
-    if role.is_some() {
+    if let Some(role) = role {
         let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-        runtime.block_on(server::serve(listen))?;
+        match role.as_str() {
+            "client" => runtime.block_on(client::call(address))?,
+            _ => runtime.block_on(server::serve(address))?,
+        }
         return Ok(None);
     }
     anyhow::ensure!(!asked.attacks.is_empty(), "no ATTACK is named");

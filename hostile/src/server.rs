@@ -28,6 +28,11 @@ pub(crate) async fn serve(listen: SocketAddr) -> Result<()> {
     let mut output = std::io::stdout();
     writeln!(output, "{}", listener.local_addr()?)?;
     output.flush()?;
+    serve_at(listener).await
+}
+
+/// The same, in whatever process.
+pub(crate) async fn serve_at(listener: TcpListener) -> Result<()> {
     let server = Server::builder().register(ArithServer::new(Calculator)).register(service());
     server.debug_page_at("/debug/rpc").serve(listener).await?;
     Ok(())
