@@ -81,7 +81,7 @@ async fn breaches(trial: &mut Trial) -> Result<()> {
     let (told, most) = under(&scene, trial, attack).await?;
     for (what, sent_away, longest) in told {
         trial.at_least(&format!("sent away: {what}"), sent_away as f64, times as f64);
-        trial.at_most("within, s", longest, 1.0);
+        trial.in_time("within, s", longest, 1.0);
     }
     trial.at_most("memory, MiB", most / MIB, 8.0);
     scene.leave(trial).await

@@ -69,10 +69,10 @@ async fn attack(trial: &mut Trial) -> Result<()> {
     }
     trial.shows("servers, and clients", count);
     trial.shows("calls ended, and failed", format!("{ended}, {failed}"));
-    trial.at_most("longest without the end of a call, s", longest.as_secs_f64(), LONGEST.as_secs_f64());
+    trial.in_time("longest without the end of a call, s", longest.as_secs_f64(), LONGEST.as_secs_f64());
     trial.at_most("memory that a client took, MiB", grown, MOST);
     trial.at_most("the same, with answers of 4 MiB", large, MOST_LARGE);
-    trial.at_most("a good call and stream again within, s", back.as_secs_f64(), BACK.as_secs_f64());
+    trial.in_time("a good call and stream again within, s", back.as_secs_f64(), BACK.as_secs_f64());
     Ok(())
 }
 

@@ -63,7 +63,7 @@ async fn slow_heads(trial: &mut Trial) -> Result<()> {
     trial.shows("opened within, s", format!("{:.1}", began.elapsed().as_secs_f64()));
     undisturbed(&scene, trial).await?;
     let longest = longest(peers).await?;
-    trial.at_most("the last is gone by, s", longest.as_secs_f64(), 10.5);
+    trial.in_time("the last is gone by, s", longest.as_secs_f64(), 10.5);
     scene.leave(trial).await
 }
 
@@ -84,7 +84,7 @@ async fn undisturbed(scene: &Scene, trial: &mut Trial) -> Result<()> {
             break;
         }
     }
-    trial.at_most("neighbour's p99, times quiet", least, MOST);
+    trial.at_most_in_quiet("neighbour's p99, times quiet", least, MOST);
     Ok(())
 }
 
@@ -101,7 +101,7 @@ async fn silent_peers(trial: &mut Trial) -> Result<()> {
     trial.shows("peers that say nothing", silent.len());
     undisturbed(&scene, trial).await?;
     let longest = longest(silent).await?;
-    trial.at_most("the last is told 408 and gone by, s", longest.as_secs_f64(), 11.0);
+    trial.in_time("the last is told 408 and gone by, s", longest.as_secs_f64(), 11.0);
     if !entered.is_empty() {
         trial.shows("let in, and then silent", entered.len());
         let (mut first, mut last) = (f64::MAX, 0.0f64);
@@ -110,7 +110,7 @@ async fn silent_peers(trial: &mut Trial) -> Result<()> {
             (first, last) = (first.min(ping.as_secs_f64()), last.max(end.as_secs_f64()));
         }
         trial.at_least("the first is asked after, s", first, 29.0);
-        trial.at_most("the last is gone by, s", last, 42.0);
+        trial.in_time("the last is gone by, s", last, 42.0);
     }
     scene.leave(trial).await
 }

@@ -63,7 +63,7 @@ async fn unread_answers(trial: &mut Trial) -> Result<()> {
     scene.neighbour(trial).await?;
     trial.at_most("memory for each, MiB", each, 1.25);
     trial.at_least("of that there are answers, MiB", each, 0.5);
-    trial.at_most("all are closed after, s", closed_after(&scene, before, since).await?, 10.5);
+    trial.in_time("all are closed after, s", closed_after(&scene, before, since).await?, 10.5);
     drop(peers);
     // What was given back is used again; the allocator keeps it apart for each of the two threads.
     let (peers, again, _) = ask().await?;

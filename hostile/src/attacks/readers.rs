@@ -56,7 +56,7 @@ async fn unread_streams(trial: &mut Trial) -> Result<()> {
     // The one that takes a little stays.
     let ((taken, most), closed, _) =
         tokio::try_join!(dripped, closed_after(&scene, open + 1, since), scene.neighbour(trial))?;
-    trial.at_most("those that take nothing are closed after, s", closed, 10.5);
+    trial.in_time("those that take nothing are closed after, s", closed, 10.5);
     let each = (most - before) / STREAMS as f64 / 1024.0;
     trial.at_most("memory for each of one that takes a little, KiB", each, 96.0);
     trial.shows("the one that takes a little has taken, MiB", format!("{:.1}", taken as f64 / MIB));

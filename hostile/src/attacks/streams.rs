@@ -104,7 +104,7 @@ async fn spent_memory(trial: &mut Trial) -> Result<()> {
     while scene.live().await.is_err() && Instant::now() < end {
         sleep(Duration::from_millis(1)).await;
     }
-    trial.at_most("they are served after its end, s", gone.elapsed().as_secs_f64(), 2.0);
+    trial.in_time("they are served after its end, s", gone.elapsed().as_secs_f64(), 2.0);
     scene.leave(trial).await
 }
 

@@ -31,7 +31,7 @@ pub(super) async fn sliced_heads(trial: &mut Trial) -> Result<()> {
     trial.shows("bytes, each in a slice of its own", 2 * times * passes * PEERS * LONG);
     trial.shows("processor time for a byte of 1 KiB, us", format!("{short:.2}"));
     trial.shows("processor time for a byte of 8 KiB, us", format!("{long:.2}"));
-    trial.at_most("that is times as much", long / short, 1.5);
+    trial.at_most_in_quiet("that is times as much", long / short, 1.5);
     scene.leave(trial).await
 }
 
