@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use lexopt::prelude::*;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::runtime::Builder;
 
 use crate::attack::{Attack, Trial};
@@ -109,6 +110,12 @@ fn attack(asked: &Asked) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    // For this process and those that it starts. Ten thousand peers want as many descriptors on either side.
+    if let Err(error) = getrlimit(Resource::RLIMIT_NOFILE)
+        .and_then(|(_, most)| setrlimit(Resource::RLIMIT_NOFILE, most, most))
+    {
+        eprintln!("hostile: the limit of open files stays what it is: {error}");
+    }
     let mut table = Vec::new();
     for attack in &asked.attacks {
         println!("{}: {}", attack.name, attack.aim);
