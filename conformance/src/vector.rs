@@ -45,7 +45,7 @@ pub struct Vector {
     pub(crate) says: Vec<String>,
     /// It begins before the heads.
     pub(crate) raw: bool,
-    /// Nothing is skipped.
+    /// Credits are not skipped.
     pub(crate) strict: bool,
     pub(crate) steps: Vec<Step>,
 }

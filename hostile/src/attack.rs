@@ -60,6 +60,11 @@ impl Trial {
         self.at_most(what, seconds, self.size(most, most + 2.0));
     }
 
+    /// Memory in MiB; in short two more, because the allocator's steps are as large as what so few peers hold.
+    pub(crate) fn in_memory(&mut self, what: &str, mib: f64, most: f64) {
+        self.at_most(what, mib, self.size(most, most + 2.0));
+    }
+
     /// A figure that has to be so much at the least.
     pub(crate) fn at_least(&mut self, what: &str, seen: f64, least: f64) {
         self.judge(seen >= least, what, &format!("{seen:.2} (at least {least})"));

@@ -10,7 +10,7 @@ const REFILL: Duration = Duration::from_millis(30);
 
 /// A bucket of control frames, refilled by time.
 ///
-/// Only the excess draws on it: each request pays for one Cancel of its own, each stream that is over for
+/// Only the excess draws on it: each request pays for one Cancel of its own, each Ping for its Pong, each stream that is over for
 /// what may still be on its way, and one Ping per second is free.
 #[derive(Debug)]
 pub(crate) struct Budget {
@@ -18,6 +18,7 @@ pub(crate) struct Budget {
     left: u32,
     refilled: Option<Instant>,
     paid_cancels: u32,
+    paid_pongs: u32,
     /// Cost of Data and End for streams that are over.
     paid_late: u64,
     paid_credits: u32,
@@ -40,6 +41,7 @@ impl Budget {
             left: burst,
             refilled: None,
             paid_cancels: 0,
+            paid_pongs: 0,
             paid_late: 0,
             paid_credits: 0,
             free_ping: None,
@@ -72,6 +74,16 @@ impl Budget {
     /// Whether one more Credit of a stream that is over is fair.
     pub(crate) fn late_credit(&mut self, now: Instant) -> bool {
         take_one(&mut self.paid_credits) || self.draw(now)
+    }
+
+    /// A Ping went out: it pays for one Pong.
+    pub(crate) fn pay_pong(&mut self) {
+        self.paid_pongs = self.paid_pongs.saturating_add(1);
+    }
+
+    /// Whether one more Pong is fair.
+    pub(crate) fn pong(&mut self, now: Instant) -> bool {
+        take_one(&mut self.paid_pongs) || self.ping(now)
     }
 
     /// Whether one more Ping is fair.

@@ -154,7 +154,7 @@ impl Calls {
                 Ok(Event::Nothing)
             }
             Kind::Pong => {
-                if !self.budget.ping(now) {
+                if !self.budget.pong(now) {
                     return Err(ProtocolError::CalmDown { kind });
                 }
                 Ok(Event::Pong(id.to_wire()))
@@ -333,6 +333,12 @@ impl Calls {
         if let Some(token) = self.pong.take() {
             out.put(Kind::Pong, 0, CallId::from_wire(token), &[]);
         }
+    }
+
+    /// Appends a Ping, whose Pong is paid for with it.
+    pub fn ping(&mut self, out: &mut Output) {
+        self.budget.pay_pong();
+        out.put(Kind::Ping, 0, CallId::NONE, &[]);
     }
 
     /// Appends a GoAway: requests that came so far are finished, later ones are ignored.

@@ -23,13 +23,11 @@ pub(crate) enum Route {
 }
 
 impl Methods {
-    /// Gives a route the next index. Where calls of it go.
-    pub(crate) fn introduce(&mut self, route: Route) -> usize {
-        let first = match &route {
-            Route::Method(entry, _) => self.0.iter().position(|known| known.is_of(entry)),
-            _ => None,
-        };
-        self.0.push(first.map_or(route, Route::Same));
+    /// Gives a name the next index. Where calls of it go.
+    pub(crate) fn introduce(&mut self, server: &State, origin: &Arc<Origin>, name: &[u8]) -> usize {
+        let found = server.registry.find(name);
+        let first = found.as_ref().ok().and_then(|entry| self.0.iter().position(|known| known.is_of(entry)));
+        self.0.push(first.map_or_else(|| Route::to(found, origin), Route::Same));
         first.unwrap_or(self.0.len() - 1)
     }
 
@@ -55,8 +53,13 @@ impl Methods {
 }
 
 impl Route {
-    pub(crate) fn new(server: &State, origin: &Arc<Origin>, name: &[u8]) -> Self {
-        match server.registry.find(name) {
+    /// Of a name that is not remembered.
+    pub(crate) fn once(server: &State, origin: &Arc<Origin>, name: &[u8]) -> Self {
+        Self::to(server.registry.find(name), origin)
+    }
+
+    fn to(found: Result<Arc<Entry>, Status>, origin: &Arc<Origin>) -> Self {
+        match found {
             Ok(entry) => {
                 let lane = entry.method.lane(origin.clone(), entry.name.clone());
                 Self::Method(entry, lane)

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use rpc_core::frame::{Frame, Kind};
+use rpc_core::frame::Frame;
 use rpc_core::lane::{Ended as Answered, Lane, put_status};
 use rpc_core::message::{GoAway, GoAwayReason, Method};
 use rpc_core::output::Output;
@@ -111,12 +111,11 @@ impl Session {
                 self.call_at(at, request, now, cx);
             }
             Method::New { ref name, .. } => {
-                let route = Route::new(&self.server, &self.origin, name);
-                let at = self.methods.introduce(route);
+                let at = self.methods.introduce(&self.server, &self.origin, name);
                 self.call_at(at, request, now, cx);
             }
             Method::Once { ref name } => {
-                let mut route = Route::new(&self.server, &self.origin, name);
+                let mut route = Route::once(&self.server, &self.origin, name);
                 self.call(&mut route, request, now, cx);
             }
         }
@@ -301,7 +300,7 @@ impl Session {
 
     /// Asks whether somebody is there; the answer does not matter, a failing write does.
     pub(crate) fn ping(&mut self) {
-        self.out.put(Kind::Ping, 0, CallId::NONE, &[]);
+        self.calls.ping(&mut self.out);
     }
 
     /// Tells the client what it did wrong.

@@ -83,7 +83,7 @@ async fn breaches(trial: &mut Trial) -> Result<()> {
         trial.at_least(&format!("sent away: {what}"), sent_away as f64, times as f64);
         trial.in_time("within, s", longest, 1.0);
     }
-    trial.at_most("memory, MiB", most / MIB, 8.0);
+    trial.in_memory("memory, MiB", most / MIB, 8.0);
     scene.leave(trial).await
 }
 
@@ -115,7 +115,7 @@ async fn credit_drip(trial: &mut Trial) -> Result<()> {
     // The burst, and what comes back of it meanwhile.
     trial.at_most("Credits of 1 that are borne", borne as f64, 1000.0 + 33.0);
     trial.holds("then it is told to calm down", tally.reason == Some(CALM_DOWN));
-    trial.at_most("memory, MiB", most / MIB, 1.0);
+    trial.in_memory("memory, MiB", most / MIB, 1.0);
     scene.leave(trial).await
 }
 
@@ -150,7 +150,7 @@ async fn refused_streams(trial: &mut Trial) -> Result<()> {
             (paid + 1000 + 100) as f64,
         );
         trial.holds("then it is told to calm down", tally.reason == Some(CALM_DOWN));
-        trial.at_most("memory, MiB", most / MIB, 2.0);
+        trial.in_memory("memory, MiB", most / MIB, 2.0);
     }
     scene.leave(trial).await
 }

@@ -55,7 +55,7 @@ async fn panics(trial: &mut Trial) -> Result<()> {
     }));
     let (told, most) = under(&scene, trial, attack).await?;
     trial.at_least("told Internal", told.iter().sum::<u64>() as f64, (CONNECTIONS * count) as f64);
-    trial.at_most("memory, MiB", most / MIB, 8.0);
+    trial.in_memory("memory, MiB", most / MIB, 8.0);
     trial.at_most("threads left behind", threads(&scene)? as f64 - threads_before as f64, 0.0);
     scene.leave(trial).await
 }
@@ -160,6 +160,6 @@ async fn deadlines(trial: &mut Trial) -> Result<()> {
     trial.at_least("told DeadlineExceeded", told.iter().sum::<u64>() as f64, (2 * rounds * TOGETHER) as f64);
     let (_, live) = scene.live().await?;
     trial.at_most("handlers at a time", live as f64, TOGETHER as f64);
-    trial.at_most("memory, MiB", most / MIB, 8.0);
+    trial.in_memory("memory, MiB", most / MIB, 8.0);
     scene.leave(trial).await
 }

@@ -68,7 +68,7 @@ async fn open_and_cancel(trial: &mut Trial) -> Result<()> {
     let (_, live) = scene.live().await?;
     // The honest client's besides.
     trial.at_most("handlers at a time", live as f64, (CONNECTIONS * CALLS + HONEST as u64) as f64);
-    trial.at_most("memory, MiB", most / MIB, 8.0);
+    trial.in_memory("memory, MiB", most / MIB, 8.0);
     trial.at_least("calls that timed out, of an honest client", in_time as f64, honest as f64);
     scene.leave(trial).await
 }
@@ -131,7 +131,7 @@ async fn control_frames(trial: &mut Trial) -> Result<()> {
     let (calmed, most) = under(&scene, trial, lanes).await?;
     let calmed: u64 = calmed.iter().sum();
     trial.at_least("connections told to calm down", calmed as f64, connections as f64);
-    trial.at_most("memory, MiB", most / MIB, 1.0);
+    trial.in_memory("memory, MiB", most / MIB, 1.0);
     scene.leave(trial).await
 }
 

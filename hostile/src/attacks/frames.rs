@@ -54,7 +54,7 @@ async fn frames(trial: &mut Trial) -> Result<()> {
     attacked?;
     trial.shows("connections, all answered as they have to be", connections);
     trial.shows("memory for the first of each, MiB", format!("{:.2}", warm / MIB));
-    trial.at_most("memory for the others, MiB", (scene.growth()? - warm) / MIB, 1.0);
+    trial.in_memory("memory for the others, MiB", (scene.growth()? - warm) / MIB, 1.0);
     scene.leave(trial).await
 }
 

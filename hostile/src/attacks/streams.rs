@@ -91,7 +91,7 @@ async fn spent_memory(trial: &mut Trial) -> Result<()> {
     let chunks = chunks.chain([Frame::new(Frame::PING, 1, []).to_bytes()]);
     exchange(&mut raw, &mut tally, chunks, |tally| tally.kind(Frame::PONG) > 0).await?;
     trial.shows("streams that were refused, of 256", tally.code(RESOURCE_EXHAUSTED));
-    trial.at_most("memory, MiB", scene.growth()? / MIB, 1024.0 + 32.0);
+    trial.in_memory("memory, MiB", scene.growth()? / MIB, 1024.0 + 32.0);
     let told = scene.live().await.err();
     let told = told.as_ref().and_then(|error| error.downcast_ref::<rpc_client::Error>());
     let status = told.and_then(rpc_client::Error::status);
@@ -163,7 +163,7 @@ async fn empty_items(trial: &mut Trial) -> Result<()> {
         credits as f64,
         sent as f64 / (BOUGHT / 2) as f64,
     );
-    trial.at_most("memory, MiB", most / MIB, 4.0);
+    trial.in_memory("memory, MiB", most / MIB, 4.0);
     for more in [0, 1] {
         let (mut raw, mut tally) = (Raw::enter(scene.address(), "").await?, Tally::default());
         let mut bytes = Vec::new();
@@ -220,6 +220,6 @@ async fn churn(trial: &mut Trial) -> Result<()> {
     trial.at_least("told Cancelled", cancelled as f64, (CONNECTIONS * streams) as f64);
     trial.holds("nobody was sent away", tallies.iter().all(|(_, reason)| reason.is_none()));
     trial.at_most("handlers at a time", scene.live().await?.1 as f64, (CONNECTIONS * STREAMS) as f64);
-    trial.at_most("memory, MiB", most / MIB, 8.0);
+    trial.in_memory("memory, MiB", most / MIB, 8.0);
     scene.leave(trial).await
 }

@@ -20,6 +20,7 @@ impl Calls {
     pub fn ping(&mut self, token: u64, now: Instant, out: &mut Output) -> bool {
         let fair = self.asking.ping(now);
         if fair {
+            self.budget.pay_pong();
             out.put(Kind::Ping, 0, CallId::from_wire(token), &[]);
         }
         fair

@@ -63,14 +63,17 @@ impl Calls {
                 let status = message::read_status(flags, body)?;
                 self.end(id, Done::Status(Box::new(status)), woken);
             }
-            Kind::Ping | Kind::Pong => {
+            Kind::Ping => {
                 if !self.budget.ping(now) {
                     return Err(ProtocolError::CalmDown { kind });
                 }
-                if kind == Kind::Pong {
-                    return Ok(Event::Pong(id.to_wire()));
-                }
                 self.pong = Some(id.to_wire());
+            }
+            Kind::Pong => {
+                if !self.budget.pong(now) {
+                    return Err(ProtocolError::CalmDown { kind });
+                }
+                return Ok(Event::Pong(id.to_wire()));
             }
             Kind::GoAway => {
                 let go_away = GoAway::read(body.as_slice())?;

@@ -142,6 +142,6 @@ pub(super) async fn header_floods(trial: &mut Trial) -> Result<()> {
     told?;
     ratio?;
     trial.shows("heads, all told what they have to be", rounds * 7);
-    trial.at_most("memory held, MiB", scene.growth()? / MIB, 2.0);
+    trial.in_memory("memory held, MiB", scene.growth()? / MIB, 2.0);
     scene.leave(trial).await
 }

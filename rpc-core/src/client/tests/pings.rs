@@ -40,6 +40,23 @@ fn a_flood_of_pings_or_pongs_ends_the_connection_after_the_free_one_and_the_burs
 }
 
 #[test]
+fn each_ping_pays_for_its_pong_however_late_they_come() {
+    let mut client = Client::new();
+    for _ in 0..20 {
+        let mut asked = 0;
+        for _ in 0..40_000 {
+            asked += u32::from(client.calls.ping(1, client.now, &mut client.out));
+            client.now += Duration::from_millis(1);
+        }
+        assert!(asked > 1000, "{asked}");
+        // The way back was stalled.
+        for _ in 0..asked {
+            client.receive(Kind::Pong, 0, CallId::from_wire(1), &[]).unwrap();
+        }
+    }
+}
+
+#[test]
 fn a_ping_every_second_is_free_for_ever() {
     let mut client = Client::new();
     for _ in 0..5000 {
