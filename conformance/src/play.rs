@@ -114,6 +114,25 @@ where
             let Step { line, text, .. } = step;
             self.take(step).await.with_context(|| format!("{file}:{line}: {name}: {text}"))?;
         }
+        self.rest().await.with_context(|| format!("{file}:{line}: {name}: after its last step"))
+    }
+
+    /// Nothing more has come of it; who was told to go may have gone.
+    async fn rest(&mut self) -> Result<()> {
+        let over = |step: &Step| {
+            matches!(
+                step.act,
+                Act::Closes(_) | Act::Ends | Act::Fin | Act::Hangup | Act::Text(_) | Act::Status(_)
+            )
+        };
+        let vector = self.vector;
+        if vector.raw || vector.steps.iter().any(over) || vector.steps.is_empty() {
+            return Ok(());
+        }
+        let stayed = self.is_silent().await?;
+        ensure!(stayed || vector.role == Role::Client, "the end comes");
+        let left = self.items.values().find(|items| !items.is_empty());
+        ensure!(left.is_none(), "Data that no step has asked for: {left:02x?}");
         Ok(())
     }
 
@@ -162,7 +181,10 @@ where
                 None => Ok(()),
                 Some(frame) => bail!("{}", shown(&frame)),
             },
-            Act::Silent => self.silent().await,
+            Act::Silent => {
+                ensure!(self.is_silent().await?, "the end comes");
+                Ok(())
+            }
             Act::Fin => {
                 self.wire.fin().await;
                 Ok(())

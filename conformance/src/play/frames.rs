@@ -128,14 +128,14 @@ where
         Ok(())
     }
 
-    /// What came so far has no consequences but those that were seen.
-    pub(super) async fn silent(&mut self) -> Result<()> {
+    /// What came so far has no consequences but those that were seen; false if the other side has left.
+    pub(super) async fn is_silent(&mut self) -> Result<bool> {
         self.pings += 1;
         let token = (TOKEN << 8 | self.pings).to_be_bytes();
         self.wire.send(&[&[0, 0, 0, 10, Frame::PING, 0], &token[..]].concat()).await?;
-        let frame = self.next(None).await?.context("the end comes")?;
+        let Some(frame) = self.next(None).await? else { return Ok(false) };
         ensure!(frame.0[4..] == [&[0x09, 0], &token[..]].concat(), "{}", shown(&frame));
-        Ok(())
+        Ok(true)
     }
 }
 
