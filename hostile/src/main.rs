@@ -12,6 +12,7 @@ mod scene;
 mod server;
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -121,10 +122,13 @@ fn attack(asked: &Asked) -> ExitCode {
         println!("{}: {}", attack.name, attack.aim);
         let (mut trial, began) = (Trial::new(asked.short), Instant::now());
         // On one thread: servers end with the thread that started them.
-        match runtime.block_on(async { tokio::time::timeout(LIMIT, (attack.run)(&mut trial)).await }) {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => trial.miss(&format!("{error:#}")),
-            Err(_) => trial.miss("it took too long"),
+        let run = async { tokio::time::timeout(LIMIT, (attack.run)(&mut trial)).await };
+        // What a broken server says may be more than the attacker can read.
+        match catch_unwind(AssertUnwindSafe(|| runtime.block_on(run))) {
+            Ok(Ok(Ok(()))) => {}
+            Ok(Ok(Err(error))) => trial.miss(&format!("{error:#}")),
+            Ok(Err(_)) => trial.miss("it took too long"),
+            Err(_) => trial.miss("it panicked"),
         }
         table.push((attack.name, trial.misses(), began.elapsed()));
     }

@@ -49,6 +49,7 @@ impl Raw {
     /// The next frame; `None` at the end of the connection, however it ends.
     pub(crate) async fn frame(&mut self) -> Result<Option<Frame>> {
         let Ok(length) = within(20, "a frame comes", self.0.read_u32()).await? else { return Ok(None) };
+        ensure!(length <= 8 << 20, "a frame of {length} bytes");
         let mut frame = vec![0; length as usize];
         let Ok(_) = within(20, "a frame comes whole", self.0.read_exact(&mut frame)).await? else {
             return Ok(None);

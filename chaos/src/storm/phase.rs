@@ -24,7 +24,7 @@ use crate::verdict::Misses;
 use crate::within;
 
 /// Seconds for all clients together. One that takes longer hangs as a whole.
-const PATIENCE: u64 = 840;
+const PATIENCE: u64 = 400;
 
 /// Milliseconds of a network that forwards, and of one that does not: less and more than clients wait
 /// for a sign of life.

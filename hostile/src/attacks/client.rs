@@ -95,9 +95,6 @@ struct Seen {
 
 impl Seen {
     fn judge(&self, becomes: Becomes) -> Result<()> {
-        ensure!(self.longest <= LONGEST, "a call took {:?}", self.longest);
-        let most = if becomes == Becomes::FailsLarge { MOST_LARGE } else { MOST };
-        ensure!(self.grown <= most, "the client took {:.1} MiB", self.grown);
         match becomes {
             Becomes::HangsUp if self.hung_up == 0 => bail!("the client did not hang up: {}", self.why),
             Becomes::HangsUp => ensure!(self.kept == 0, "the client did not always hang up: {}", self.why),

@@ -63,7 +63,12 @@ async fn open_and_cancel(trial: &mut Trial) -> Result<()> {
     let ((tallies, in_time), most) = under(&scene, trial, attack).await?;
     let sum = |of: &dyn Fn(&Tally) -> u64| tallies.iter().map(of).sum::<u64>() as f64;
     trial.at_least("calls that were ended", sum(&Tally::ended), (CONNECTIONS * pairs) as f64);
-    trial.shows("of these cancelled", sum(&|tally| tally.code(CANCELLED)));
+    // A refusal would be an end, too.
+    trial.at_least(
+        "of these cancelled",
+        sum(&|tally| tally.code(CANCELLED)),
+        (CONNECTIONS * pairs) as f64 * 0.9,
+    );
     trial.holds("nobody was sent away", tallies.iter().all(|tally| tally.reason.is_none() && !tally.closed));
     let (_, live) = scene.live().await?;
     // The honest client's besides.

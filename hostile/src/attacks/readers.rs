@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use chaos::descriptors::Owner;
 use tokio::io::AsyncReadExt;
 use tokio::time::{Instant, sleep, timeout};
@@ -46,7 +46,9 @@ async fn unread_streams(trial: &mut Trial) -> Result<()> {
         let (mut scrap, mut taken, mut most, began) = (vec![0; 4096], 0, 0.0f64, Instant::now());
         while began.elapsed() < Duration::from_millis(10_600) {
             let read = timeout(Duration::from_secs(5), drips.0.read(&mut scrap)).await;
-            taken += read.context("nothing comes")?.context("cut off")?;
+            let count = read.context("nothing comes")?.context("cut off")?;
+            ensure!(count > 0, "cut off");
+            taken += count;
             most = most.max(scene.growth()?);
             sleep(Duration::from_millis(10)).await;
         }

@@ -159,7 +159,7 @@ async fn empty_items(trial: &mut Trial) -> Result<()> {
     trial.at_least("answered", answered as f64, 1.0);
     trial.at_most("credit for items that were not sent", overpaid as f64, 0.0);
     trial.at_most(
-        "items for each Credit, at the least half a window",
+        "Credits, of which each is half a window",
         credits as f64,
         sent as f64 / (BOUGHT / 2) as f64,
     );
