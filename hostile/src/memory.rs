@@ -5,6 +5,10 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
+/// For figures.
+pub(crate) const KIB: f64 = 1024.0;
+pub(crate) const MIB: f64 = 1024.0 * KIB;
+
 /// Bytes of memory that it holds (resident).
 pub(crate) fn resident(pid: u32) -> Result<u64> {
     status(pid, "VmRSS:")

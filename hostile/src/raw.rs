@@ -22,11 +22,15 @@ impl Raw {
 
     /// One that was let in; `headers` as they stand in the head, each with its line end.
     pub(crate) async fn enter(address: SocketAddr, headers: &str) -> Result<Self> {
-        let mut raw = Self::dial(address).await?;
-        raw.say(format!("CONNECT /_rpc_ HTTP/1.0\r\n{headers}\r\n").as_bytes()).await?;
-        let head = raw.head().await?;
+        Self::dial(address).await?.let_in(headers).await
+    }
+
+    /// The same, on a connection that is there.
+    pub(crate) async fn let_in(mut self, headers: &str) -> Result<Self> {
+        self.say(format!("CONNECT /_rpc_ HTTP/1.0\r\n{headers}\r\n").as_bytes()).await?;
+        let head = self.head().await?;
         ensure!(head.starts_with("HTTP/1.0 200 "), "refused: {head}");
-        Ok(raw)
+        Ok(self)
     }
 
     pub(crate) async fn say(&mut self, bytes: &[u8]) -> Result<()> {

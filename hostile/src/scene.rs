@@ -9,10 +9,8 @@ use rpc_client::Client;
 use tokio::time::{Instant, sleep};
 
 use crate::attack::Trial;
-use crate::memory;
+use crate::memory::{self, MIB};
 use crate::neighbour::Neighbour;
-
-const MIB: f64 = 1024.0 * 1024.0;
 
 pub(crate) struct Scene {
     server: Process,

@@ -10,8 +10,8 @@ const REFILL: Duration = Duration::from_millis(30);
 
 /// A bucket of control frames, refilled by time.
 ///
-/// Only the excess draws on it: each request pays for one Cancel of its own, each Ping for its Pong, each stream that is over for
-/// what may still be on its way, and one Ping per second is free.
+/// Only the excess draws on it: each request pays for one Cancel of its own, each Ping for its Pong, each
+/// stream that is over for what may still be on its way, and one Ping per second is free.
 #[derive(Debug)]
 pub(crate) struct Budget {
     burst: u32,

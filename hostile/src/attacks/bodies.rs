@@ -12,7 +12,7 @@ use tests::Frame;
 use tokio::time::Instant;
 
 use crate::attack::{Attack, Trial};
-use crate::memory;
+use crate::memory::{self, MIB};
 use crate::raw::Raw;
 use crate::scene::Scene;
 use bombs::{Bomb, Ends, bombs};
@@ -22,8 +22,6 @@ pub(crate) const ATTACKS: &[Attack] = &[Attack {
     aim: "L16, L17: a body that is none fails its call, at once, and takes no more memory than it has bytes",
     run: |trial| Box::pin(bodies(trial)),
 }];
-
-const MIB: f64 = 1024.0 * 1024.0;
 
 /// What a frame has room for, with the head of its request.
 const ROOM: usize = 4 * 1024 * 1024 - 100;

@@ -6,8 +6,9 @@ use tokio::time::Instant;
 
 use super::flood::{CREDIT, Calls, END, Tally, exchange, put, put_item};
 use super::streams::{STREAMS, WINDOW};
-use super::watch::{MIB, under};
+use super::watch::under;
 use crate::attack::{Attack, Trial};
+use crate::memory::MIB;
 use crate::raw::Raw;
 use crate::scene::Scene;
 

@@ -12,8 +12,9 @@ use tests::Frame;
 use tokio::time::Instant;
 
 use super::flood::{Calls, Tally, exchange};
-use super::watch::{MIB, under};
+use super::watch::under;
 use crate::attack::{Attack, Trial};
+use crate::memory::MIB;
 use crate::raw::Raw;
 use crate::scene::Scene;
 

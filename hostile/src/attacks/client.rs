@@ -20,6 +20,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::attack::{Attack, Trial};
 use crate::client::{FAILED, RIGHT, TIMEOUT};
+use crate::memory::MIB;
 use crate::raw::Raw;
 use crate::{memory, server};
 use servers::{Becomes, Server, servers};
@@ -29,8 +30,6 @@ pub(crate) const ATTACKS: &[Attack] = &[Attack {
     aim: "L29 to L36: a client ends every call in its time, holds little, and finds its way back",
     run: |trial| Box::pin(attack(trial)),
 }];
-
-const MIB: f64 = 1024.0 * 1024.0;
 
 /// Servers, each with a client of its own, at the same time.
 const AT_A_TIME: usize = 12;

@@ -10,8 +10,9 @@ use rpc_core::Code;
 use tests::Frame;
 
 use super::flood::{CREDIT, Calls, Tally, exchange, put};
-use super::watch::{MIB, under};
+use super::watch::under;
 use crate::attack::{Attack, Trial};
+use crate::memory::MIB;
 use crate::raw::Raw;
 use crate::scene::Scene;
 

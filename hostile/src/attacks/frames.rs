@@ -12,6 +12,7 @@ use tests::{Frame, decoded};
 use tokio::io::AsyncWriteExt as _;
 
 use crate::attack::{Attack, Trial};
+use crate::memory::MIB;
 use crate::raw::Raw;
 use crate::scene::Scene;
 use cases::{Becomes, Case, cases};
@@ -21,8 +22,6 @@ pub(crate) const ATTACKS: &[Attack] = &[Attack {
     aim: "M32 to M121: what breaks the protocol ends its connection with a word why, what does not harms nobody",
     run: |trial| Box::pin(frames(trial)),
 }];
-
-const MIB: f64 = 1024.0 * 1024.0;
 
 /// The call that is made behind a case; its counter is above all of theirs.
 const NEXT: u64 = 1 << 40;

@@ -4,8 +4,9 @@ use anyhow::Result;
 use chaos::descriptors::Owner;
 
 use super::flood::{Calls, narrow};
-use super::watch::{KIB, MIB, closed_after, full, under};
+use super::watch::{closed_after, full, under};
 use crate::attack::{Attack, Trial};
+use crate::memory::{KIB, MIB};
 use crate::raw::Raw;
 use crate::scene::Scene;
 

@@ -4,8 +4,9 @@ use anyhow::Result;
 use tests::Frame;
 
 use super::flood::{Tally, exchange, put};
-use super::watch::{MIB, under};
+use super::watch::under;
 use crate::attack::{Attack, Trial};
+use crate::memory::MIB;
 use crate::raw::Raw;
 use crate::scene::Scene;
 

@@ -10,8 +10,9 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::flood::{Calls, END, narrow, put};
 use super::streams::{ITEM, STREAMS};
-use super::watch::{MIB, closed_after, full};
+use super::watch::{closed_after, full};
 use crate::attack::{Attack, Trial};
+use crate::memory::MIB;
 use crate::raw::Raw;
 use crate::scene::Scene;
 

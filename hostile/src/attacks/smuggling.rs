@@ -12,6 +12,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::task::yield_now;
 
 use crate::attack::{Attack, Trial};
+use crate::memory::MIB;
 use crate::raw::Raw;
 use crate::scene::Scene;
 use shapes::{Answer, Shape, shapes};
@@ -40,7 +41,7 @@ async fn smuggling(trial: &mut Trial) -> Result<()> {
     }
     trial.shows("shapes", shapes.len());
     trial.shows("heads sent", heads);
-    trial.shows("memory held, MiB", format!("{:.2}", scene.growth()? / (1024.0 * 1024.0)));
+    trial.shows("memory held, MiB", format!("{:.2}", scene.growth()? / MIB));
     scene.leave(trial).await
 }
 

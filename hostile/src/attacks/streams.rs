@@ -10,8 +10,9 @@ use tests::{Frame, encoded};
 use tokio::time::{Instant, sleep};
 
 use super::flood::{CREDIT, Calls, END, Tally, exchange, put, put_item};
-use super::watch::{MIB, closed_after, full, under};
+use super::watch::{closed_after, full, under};
 use crate::attack::{Attack, Trial};
+use crate::memory::MIB;
 use crate::raw::Raw;
 use crate::scene::Scene;
 

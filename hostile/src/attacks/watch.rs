@@ -9,13 +9,11 @@ use chaos::descriptors::Owner;
 use tokio::time::{Instant, sleep};
 
 use crate::attack::Trial;
+use crate::memory::KIB;
 use crate::scene::Scene;
 
 /// Between two looks at the memory.
 const LOOK: Duration = Duration::from_millis(5);
-
-pub(super) const KIB: f64 = 1024.0;
-pub(super) const MIB: f64 = 1024.0 * 1024.0;
 
 /// Carries an attack out while the neighbour calls. What came of it, and the most bytes that the server held more
 /// than before.

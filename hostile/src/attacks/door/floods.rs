@@ -9,10 +9,9 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::attack::Trial;
+use crate::memory::MIB;
 use crate::raw::Raw;
 use crate::scene::Scene;
-
-const MIB: f64 = 1024.0 * 1024.0;
 
 /// What a head begins with that never ends, and what follows.
 const ENDLESS: &[(&str, &str)] = &[
