@@ -26,7 +26,7 @@ pub use certificates::{Authority, Issued};
 pub use gate::Gate;
 pub use lines::Lines;
 pub use packets::Packets;
-pub use raw::{Frame, Raw, decoded, encoded, read_head};
+pub use raw::{CREDIT, DEADLINE, END, Frame, MORE, NAME, Raw, decoded, encoded, read_head};
 pub use transport::{Served, Transport};
 
 /// net/rpc's arguments.

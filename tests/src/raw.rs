@@ -11,6 +11,21 @@ use tokio::net::TcpStream;
 
 use crate::within;
 
+/// The kind of the frame that ends the items of one direction.
+pub const END: u8 = 6;
+
+/// The kind of the frame that lets its receiver send more items.
+pub const CREDIT: u8 = 7;
+
+/// The flag of a Request that has the time left in it.
+pub const DEADLINE: u8 = 0x02;
+
+/// The flag of a Request or Response that items go with.
+pub const MORE: u8 = 0x04;
+
+/// The flag of a Request that has the method's name in it.
+pub const NAME: u8 = 0x08;
+
 /// One frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Frame {

@@ -12,13 +12,11 @@ use futures_util::{StreamExt, stream};
 use rpc_client::{Client, Error};
 use rpc_core::{Context, Service, Status, Streaming};
 use rpc_server::Builder;
-use tests::{Args, Frame, Gate, Raw, arith, encoded, join, listen, pipe, within};
+use tests::{Args, END, Frame, Gate, MORE, Raw, arith, encoded, join, listen, pipe, within};
 use tokio::time::timeout;
 
 const SECOND: Duration = Duration::from_secs(1);
 const WINDOW: usize = 512 * 1024;
-const MORE: u8 = 0x04;
-const END: u8 = 6;
 
 /// `Flow.Items`: so many items of so many bytes, and how many were made. `Flow.Echo` sends back what comes.
 /// `Flow.Count` counts items, once a gate lets it.

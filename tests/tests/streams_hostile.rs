@@ -11,12 +11,8 @@ use futures_util::{StreamExt, stream};
 use rpc_client::Client;
 use rpc_core::{Context, Service, Status, Streaming};
 use rpc_server::Server;
-use tests::{Args, Frame, Gate, Raw, arith, encoded, eventually, pipe, within};
+use tests::{Args, CREDIT, END, Frame, Gate, MORE, Raw, arith, encoded, eventually, pipe, within};
 use tokio::io::DuplexStream;
-
-const MORE: u8 = 0x04;
-const END: u8 = 6;
-const CREDIT: u8 = 7;
 
 const WINDOW: usize = 512 * 1024;
 

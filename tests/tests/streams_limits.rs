@@ -8,11 +8,8 @@ use rpc_client::{Client, Error};
 use rpc_core::client::OpenError;
 use rpc_core::{Code, Context, Executed, SendError, Service, Status, Streaming};
 use rpc_server::{Builder, Server};
-use tests::{Args, Frame, Gate, Raw, arith, eventually, join, pipe, within};
+use tests::{Args, END, Frame, Gate, MORE, Raw, arith, eventually, join, pipe, within};
 use tokio::io::DuplexStream;
-
-const MORE: u8 = 0x04;
-const END: u8 = 6;
 
 /// `Limits.Items`: items of these sizes. `Limits.Sum`: of sizes; once a gate lets it if it is asked to wait.
 fn service(gate: &Gate) -> Builder {

@@ -9,13 +9,11 @@ use futures_util::{StreamExt, stream};
 use rpc_client::{Client, Error, Lost};
 use rpc_core::{Code, Context, Executed, SendError, Service, Status, Streaming};
 use rpc_server::Server;
-use tests::{Args, Frame, Gate, Lines, Raw, arith, encoded, join, within};
+use tests::{Args, END, Frame, Gate, Lines, MORE, Raw, arith, encoded, join, within};
 use tokio::sync::mpsc;
 
 const MINUTE: Duration = Duration::from_secs(60);
 const SECOND: Duration = Duration::from_secs(1);
-const MORE: u8 = 0x04;
-const END: u8 = 6;
 
 /// Items that stop at a gate before the last, and a sum that tells of its end.
 fn service(gate: &Gate) -> (Service, mpsc::UnboundedReceiver<Status>) {

@@ -8,12 +8,9 @@ use futures_util::{StreamExt, stream};
 use rpc_client::{Client, Error};
 use rpc_core::{Code, Context, Execution, Method, Service, Status, Streaming};
 use rpc_server::Server;
-use tests::{Args, Frame, Raw, arith, decoded, encoded, eventually, join, pipe, within};
+use tests::{Args, END, Frame, MORE, Raw, arith, decoded, encoded, eventually, join, pipe, within};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::mpsc;
-
-const MORE: u8 = 0x04;
-const END: u8 = 6;
 
 const EXECUTIONS: [Execution; 3] = [Execution::Inline, Execution::Spawn, Execution::Blocking];
 

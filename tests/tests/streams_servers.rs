@@ -9,13 +9,10 @@ use rpc_client::{Client, Error, Lost};
 use rpc_core::frame::Kind;
 use rpc_core::stream::Fault;
 use rpc_core::{CallId, Executed, ProtocolError, Streaming};
-use tests::{Frame, Raw, encoded, raw_server, within};
+use tests::{CREDIT, END, Frame, MORE, Raw, encoded, raw_server, within};
 use tokio::io::DuplexStream;
 
-const MORE: u8 = 0x04;
 const COMPRESSED: u8 = 0x80;
-const END: u8 = 6;
-const CREDIT: u8 = 7;
 
 const WINDOW: usize = 512 * 1024;
 

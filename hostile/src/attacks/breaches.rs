@@ -1,10 +1,10 @@
 //! What breaks the rules of streams: the connection closes, and says why.
 
 use anyhow::{Context, Result, ensure};
-use tests::Frame;
+use tests::{CREDIT, END, Frame};
 use tokio::time::Instant;
 
-use super::flood::{CREDIT, Calls, END, Tally, exchange, put, put_item};
+use super::flood::{Calls, Tally, exchange, put, put_item};
 use super::streams::{STREAMS, WINDOW};
 use super::watch::under;
 use crate::attack::{Attack, Trial};

@@ -6,18 +6,11 @@ use anyhow::{Result, ensure};
 use bytes::BytesMut;
 use chaos::within;
 use serde::Serialize;
-use tests::{Frame, encoded};
+use tests::{CREDIT, DEADLINE, END, Frame, MORE, NAME, encoded};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpSocket;
 
 use crate::raw::Raw;
-
-pub(super) const END: u8 = 6;
-pub(super) const CREDIT: u8 = 7;
-
-pub(super) const DEADLINE: u8 = 0x02;
-pub(super) const MORE: u8 = 0x04;
-const NAME: u8 = 0x08;
 
 /// Appends a frame; its body in parts.
 pub(super) fn put(out: &mut Vec<u8>, kind: u8, flags: u8, id: u64, body: &[&[u8]]) {

@@ -7,9 +7,9 @@ use futures_util::future::try_join_all;
 use futures_util::{StreamExt, stream};
 use rpc_client::{Client, Error};
 use rpc_core::Code;
-use tests::Frame;
+use tests::{CREDIT, Frame};
 
-use super::flood::{CREDIT, Calls, Tally, exchange, put};
+use super::flood::{Calls, Tally, exchange, put};
 use super::watch::under;
 use crate::attack::{Attack, Trial};
 use crate::memory::MIB;

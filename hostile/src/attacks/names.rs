@@ -1,7 +1,7 @@
 //! Names that a connection keeps.
 
 use anyhow::Result;
-use tests::Frame;
+use tests::{Frame, NAME};
 
 use super::flood::{Tally, exchange, put};
 use super::watch::under;
@@ -17,7 +17,6 @@ pub(crate) const ATTACKS: &[Attack] = &[Attack {
 }];
 
 const NAMES: u16 = 4096;
-const NAME: u8 = 0x08;
 
 /// The name that stands under an index.
 type Name = fn(u16) -> String;

@@ -8,7 +8,9 @@ use chaos::descriptors::Owner;
 use tokio::io::AsyncReadExt;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::flood::{Calls, END, narrow, put};
+use tests::END;
+
+use super::flood::{Calls, narrow, put};
 use super::streams::{ITEM, STREAMS};
 use super::watch::{closed_after, full};
 use crate::attack::{Attack, Trial};

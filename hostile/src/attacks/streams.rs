@@ -6,10 +6,10 @@ use anyhow::Result;
 use chaos::descriptors::Owner;
 use futures_util::future::try_join_all;
 use rpc_core::{Code, Executed, Status};
-use tests::{Frame, encoded};
+use tests::{CREDIT, END, Frame, encoded};
 use tokio::time::{Instant, sleep};
 
-use super::flood::{CREDIT, Calls, END, Tally, exchange, put, put_item};
+use super::flood::{Calls, Tally, exchange, put, put_item};
 use super::watch::{closed_after, full, under};
 use crate::attack::{Attack, Trial};
 use crate::memory::MIB;

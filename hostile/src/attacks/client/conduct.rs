@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
-use tests::Frame;
+use tests::{Frame, MORE};
 use tokio::io::AsyncWriteExt as _;
 use tokio::time::sleep;
 
@@ -33,9 +33,6 @@ pub(super) enum Conduct {
 use Conduct::{Answers, Closes, Drips, Says, SaysOn, Streams, StreamsOn};
 
 pub(super) const CONNECTED: &[u8] = b"HTTP/1.0 200 Connected\r\n\r\n";
-
-/// Of a Request: it opens a stream. Of a Response: items follow.
-pub(super) const MORE: u8 = 4;
 
 /// For the client to hang up.
 const PATIENCE: Duration = Duration::from_secs(2);

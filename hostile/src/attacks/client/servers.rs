@@ -1,9 +1,9 @@
 //! The servers, and what a client does about them.
 
-use tests::Frame;
+use tests::{CREDIT, END, Frame, MORE};
 
+use super::conduct::CONNECTED;
 use super::conduct::Conduct::{self, Answers, Closes, Drips, Says, SaysOn, Streams, StreamsOn};
-use super::conduct::{CONNECTED, MORE};
 
 pub(super) struct Server {
     pub(super) name: &'static str,
@@ -24,8 +24,6 @@ pub(super) enum Becomes {
 
 use Becomes::{Fails, FailsLarge, HangsUp};
 
-const END: u8 = 6;
-const CREDIT: u8 = 7;
 const COMPRESSED: u8 = 0x80;
 
 fn bytes(frames: &[Frame]) -> Vec<u8> {

@@ -1,6 +1,6 @@
 //! The frames, and what becomes of whoever sends them.
 
-use tests::Frame;
+use tests::{CREDIT, DEADLINE, END, Frame, MORE, NAME};
 
 /// What is sent behind the head.
 pub(super) struct Case {
@@ -32,14 +32,8 @@ const EXPIRED: Becomes = Failed(4);
 const EXHAUSTED: Becomes = Failed(8);
 const UNIMPLEMENTED: Becomes = Failed(12);
 
-const END: u8 = 6;
-const CREDIT: u8 = 7;
-
 /// Flags of a Request.
 const METADATA: u8 = 1;
-const DEADLINE: u8 = 2;
-const MORE: u8 = 4;
-const NAME: u8 = 8;
 
 pub(super) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
