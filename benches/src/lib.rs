@@ -3,6 +3,7 @@
 pub mod case;
 pub mod contract;
 pub mod counting;
+pub mod drive;
 pub mod floor;
 pub mod measure;
 pub mod ours;

@@ -8,7 +8,11 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use crate::case::Load;
+use crate::drive::drive;
 use crate::measure::Meter;
+use crate::ours::Ours;
+#[cfg(feature = "peers")]
+use crate::peers::{tarpc, tonic};
 use crate::{floor, ours};
 
 /// A server and a client that belong together.
@@ -20,6 +24,9 @@ pub enum Subject {
     Ours,
     /// This project over a Unix socket.
     Unix,
+    /// Rust functions over bincode.
+    #[cfg(feature = "peers")]
+    Tarpc,
     /// gRPC.
     #[cfg(feature = "peers")]
     Tonic,
@@ -44,6 +51,8 @@ impl Subject {
         Self::Ours,
         Self::Unix,
         #[cfg(feature = "peers")]
+        Self::Tarpc,
+        #[cfg(feature = "peers")]
         Self::Tonic,
         #[cfg(feature = "tls")]
         Self::Tls,
@@ -60,6 +69,8 @@ impl Subject {
             Self::Ours => "ours",
             Self::Unix => "unix",
             #[cfg(feature = "peers")]
+            Self::Tarpc => "tarpc",
+            #[cfg(feature = "peers")]
             Self::Tonic => "tonic",
             #[cfg(feature = "tls")]
             Self::Tls => "tls",
@@ -73,19 +84,20 @@ impl Subject {
     pub async fn listen(self, address: &str) -> Result<Serving> {
         match self {
             Self::Floor => {
-                let listener = TcpListener::bind(address).await?;
-                Ok(Serving {
-                    told: listener.local_addr()?.to_string(),
-                    serve: Box::pin(floor::serve(listener)),
-                })
+                let (listener, told) = bind(address).await?;
+                Ok(Serving { told, serve: Box::pin(floor::serve(listener)) })
             }
             Self::Ours => ours::listen(address).await,
             Self::Unix => ours::listen_unix(),
             #[cfg(feature = "peers")]
+            Self::Tarpc => {
+                let (listener, told) = bind(address).await?;
+                Ok(Serving { told, serve: Box::pin(tarpc::serve(listener)) })
+            }
+            #[cfg(feature = "peers")]
             Self::Tonic => {
-                let listener = TcpListener::bind(address).await?;
-                let told = listener.local_addr()?.to_string();
-                Ok(Serving { told, serve: Box::pin(crate::peers::tonic::serve(listener)) })
+                let (listener, told) = bind(address).await?;
+                Ok(Serving { told, serve: Box::pin(tonic::serve(listener)) })
             }
             #[cfg(feature = "tls")]
             Self::Tls => crate::tls::listen(address).await,
@@ -100,13 +112,29 @@ impl Subject {
     pub async fn drive(self, told: &str, load: Load, meter: &mut Meter) -> Result<JoinSet<Result<()>>> {
         match self {
             Self::Floor => floor::drive(told.parse()?, load, meter).await,
-            Self::Ours | Self::Unix => ours::drive(|| ours::dial(told), load, meter).await,
+            Self::Ours | Self::Unix => {
+                drive(async || Ok(Ours::from(ours::dial(told).await?)), load, meter).await
+            }
             #[cfg(feature = "peers")]
-            Self::Tonic => crate::peers::tonic::drive(told.parse()?, load, meter).await,
+            Self::Tarpc => {
+                let address = told.parse()?;
+                drive(|| tarpc::connect(address), load, meter).await
+            }
+            #[cfg(feature = "peers")]
+            Self::Tonic => {
+                let address = told.parse()?;
+                drive(|| tonic::connect(address), load, meter).await
+            }
             #[cfg(feature = "tls")]
-            Self::Tls => ours::drive(|| crate::tls::dial(told), load, meter).await,
+            Self::Tls => drive(async || Ok(Ours::from(crate::tls::dial(told).await?)), load, meter).await,
         }
     }
+}
+
+async fn bind(address: &str) -> Result<(TcpListener, String)> {
+    let listener = TcpListener::bind(address).await?;
+    let told = listener.local_addr()?.to_string();
+    Ok((listener, told))
 }
 
 impl FromStr for Subject {
