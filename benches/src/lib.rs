@@ -6,6 +6,7 @@ pub mod counting;
 pub mod drive;
 pub mod floor;
 pub mod measure;
+pub mod netrpc;
 pub mod ours;
 #[cfg(feature = "peers")]
 pub mod peers;

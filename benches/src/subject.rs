@@ -1,9 +1,10 @@
 //! What is measured. A peer is a variant here and a module with `listen` and `drive`.
 
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::str::FromStr;
 
-use anyhow::{Error, Result, anyhow};
+use anyhow::{Error, Result, anyhow, bail};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
@@ -13,7 +14,7 @@ use crate::measure::Meter;
 use crate::ours::Ours;
 #[cfg(feature = "peers")]
 use crate::peers::{tarpc, tonic};
-use crate::{floor, ours};
+use crate::{floor, netrpc, ours};
 
 /// A server and a client that belong together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +25,8 @@ pub enum Subject {
     Ours,
     /// This project over a Unix socket.
     Unix,
+    /// Go's net/rpc.
+    NetRpc,
     /// Rust functions over bincode.
     #[cfg(feature = "peers")]
     Tarpc,
@@ -50,6 +53,7 @@ impl Subject {
         Self::Floor,
         Self::Ours,
         Self::Unix,
+        Self::NetRpc,
         #[cfg(feature = "peers")]
         Self::Tarpc,
         #[cfg(feature = "peers")]
@@ -68,12 +72,24 @@ impl Subject {
             Self::Floor => "floor",
             Self::Ours => "ours",
             Self::Unix => "unix",
+            Self::NetRpc => "netrpc",
             #[cfg(feature = "peers")]
             Self::Tarpc => "tarpc",
             #[cfg(feature = "peers")]
             Self::Tonic => "tonic",
             #[cfg(feature = "tls")]
             Self::Tls => "tls",
+        }
+    }
+
+    /// The program that serves and drives it: this one, as a rule.
+    ///
+    /// # Errors
+    /// When there is none here.
+    pub fn program(self) -> Result<PathBuf> {
+        match self {
+            Self::NetRpc => netrpc::program(),
+            _ => Ok(std::env::current_exe()?),
         }
     }
 
@@ -89,6 +105,7 @@ impl Subject {
             }
             Self::Ours => ours::listen(address).await,
             Self::Unix => ours::listen_unix(),
+            Self::NetRpc => bail!("net/rpc is a program of its own"),
             #[cfg(feature = "peers")]
             Self::Tarpc => {
                 let (listener, told) = bind(address).await?;
@@ -115,6 +132,7 @@ impl Subject {
             Self::Ours | Self::Unix => {
                 drive(async || Ok(Ours::from(ours::dial(told).await?)), load, meter).await
             }
+            Self::NetRpc => bail!("net/rpc is a program of its own"),
             #[cfg(feature = "peers")]
             Self::Tarpc => {
                 let address = told.parse()?;
