@@ -13,7 +13,7 @@ use crate::drive::drive;
 use crate::measure::Meter;
 use crate::ours::Ours;
 #[cfg(feature = "peers")]
-use crate::peers::{tarpc, tonic};
+use crate::peers::{protosocket, tarpc, tonic};
 use crate::{floor, netrpc, ours};
 
 /// A server and a client that belong together.
@@ -30,6 +30,9 @@ pub enum Subject {
     /// Rust functions over bincode.
     #[cfg(feature = "peers")]
     Tarpc,
+    /// protosocket-rpc.
+    #[cfg(feature = "peers")]
+    Protosocket,
     /// gRPC.
     #[cfg(feature = "peers")]
     Tonic,
@@ -57,6 +60,8 @@ impl Subject {
         #[cfg(feature = "peers")]
         Self::Tarpc,
         #[cfg(feature = "peers")]
+        Self::Protosocket,
+        #[cfg(feature = "peers")]
         Self::Tonic,
         #[cfg(feature = "tls")]
         Self::Tls,
@@ -75,6 +80,8 @@ impl Subject {
             Self::NetRpc => "netrpc",
             #[cfg(feature = "peers")]
             Self::Tarpc => "tarpc",
+            #[cfg(feature = "peers")]
+            Self::Protosocket => "protosocket",
             #[cfg(feature = "peers")]
             Self::Tonic => "tonic",
             #[cfg(feature = "tls")]
@@ -112,6 +119,13 @@ impl Subject {
                 Ok(Serving { told, serve: Box::pin(tarpc::serve(listener)) })
             }
             #[cfg(feature = "peers")]
+            Self::Protosocket => {
+                // It binds by itself, and does not tell where.
+                let address = std::net::TcpListener::bind(address)?.local_addr()?;
+                let serve = Box::pin(protosocket::serve(address)?);
+                Ok(Serving { told: address.to_string(), serve })
+            }
+            #[cfg(feature = "peers")]
             Self::Tonic => {
                 let (listener, told) = bind(address).await?;
                 Ok(Serving { told, serve: Box::pin(tonic::serve(listener)) })
@@ -137,6 +151,11 @@ impl Subject {
             Self::Tarpc => {
                 let address = told.parse()?;
                 drive(|| tarpc::connect(address), load, meter).await
+            }
+            #[cfg(feature = "peers")]
+            Self::Protosocket => {
+                let address = told.parse()?;
+                drive(|| protosocket::connect(address), load, meter).await
             }
             #[cfg(feature = "peers")]
             Self::Tonic => {
