@@ -7,6 +7,9 @@ use anyhow::{Error, anyhow};
 /// Bytes of a large body.
 pub const MEBIBYTE: usize = 1 << 20;
 
+/// Bytes of one that is neither small nor large.
+pub const PAGE: usize = 4096;
+
 /// A load, by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Case {
@@ -18,8 +21,12 @@ pub enum Case {
     C256,
     /// 8 connections with 32 calls in flight each.
     Eight,
+    /// Bodies of 4 KiB both ways, 32 in flight on one connection.
+    Page,
     /// Bodies of 1 MiB both ways, 4 in flight on one connection.
     Mebibyte,
+    /// 256 calls in flight on one connection, of a handler that waits 1 ms.
+    Wait,
     /// One stream of the server's, of items of 64 bytes.
     SmallItems,
     /// One stream of the server's, of items of eight numbers of 8 bytes.
@@ -35,8 +42,10 @@ pub enum Case {
 pub enum Body {
     /// Two numbers in, their product out.
     Small,
-    /// [`MEBIBYTE`] bytes in, the same out.
-    Mebibyte,
+    /// So many bytes in, the same out.
+    Echo(usize),
+    /// Nothing in, nothing out, after a millisecond.
+    Wait,
     /// A stream of items of so many bytes; each counts as a call.
     Items(usize),
     /// A stream of items of eight floats.
@@ -60,12 +69,14 @@ pub struct Load {
 
 impl Case {
     /// All of them, in the order of the table.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::One,
         Self::C64,
         Self::C256,
         Self::Eight,
+        Self::Page,
         Self::Mebibyte,
+        Self::Wait,
         Self::SmallItems,
         Self::Quotes,
         Self::LargeItems,
@@ -73,7 +84,7 @@ impl Case {
     ];
 
     /// Those that every subject has.
-    pub const UNARY: [Self; 5] = [Self::One, Self::C64, Self::C256, Self::Eight, Self::Mebibyte];
+    pub const UNARY: [Self; 6] = [Self::One, Self::C64, Self::C256, Self::Eight, Self::Page, Self::Mebibyte];
 
     /// The name on the command line.
     #[must_use]
@@ -83,7 +94,9 @@ impl Case {
             Self::C64 => "c64",
             Self::C256 => "c256",
             Self::Eight => "8x32",
+            Self::Page => "4kib",
             Self::Mebibyte => "1mib",
+            Self::Wait => "wait",
             Self::SmallItems => "items64",
             Self::Quotes => "quotes",
             Self::LargeItems => "items64k",
@@ -99,7 +112,9 @@ impl Case {
             Self::C64 => "64 in flight",
             Self::C256 => "256 in flight",
             Self::Eight => "8 connections x 32",
+            Self::Page => "4 KiB bodies, 32 in flight",
             Self::Mebibyte => "1 MiB bodies, 4 in flight",
+            Self::Wait => "a handler that waits 1 ms, 256 in flight",
             Self::SmallItems => "a stream of 64-byte blobs",
             Self::Quotes => "a stream of items of 8 floats",
             Self::LargeItems => "a stream of 64 KiB items",
@@ -116,7 +131,9 @@ impl Case {
             Self::C64 => Load { in_flight: 64, ..load },
             Self::C256 => Load { in_flight: 256, ..load },
             Self::Eight => Load { connections: 8, in_flight: 32, ..load },
-            Self::Mebibyte => Load { in_flight: 4, body: Body::Mebibyte, ..load },
+            Self::Page => Load { in_flight: 32, body: Body::Echo(PAGE), ..load },
+            Self::Mebibyte => Load { in_flight: 4, body: Body::Echo(MEBIBYTE), ..load },
+            Self::Wait => Load { in_flight: 256, body: Body::Wait, ..load },
             Self::SmallItems => Load { body: Body::Items(64), ..load },
             Self::Quotes => Load { body: Body::Quotes, ..load },
             Self::LargeItems => Load { body: Body::Items(64 * 1024), ..load },

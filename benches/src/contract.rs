@@ -1,5 +1,7 @@
 //! The services that are called.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use futures_util::stream;
 use rpc_core::{Context, Service, Status, service};
@@ -30,12 +32,18 @@ impl Quote {
     pub const SOME: Self = Self([1.5, 2.25, 3.0, 4.125, 5.0, 6.5, 7.75, 8.0]);
 }
 
-/// What a large call is.
+/// What a call with a body is.
 #[service]
 pub trait Echo {
     /// The body itself.
     async fn echo(&self, cx: &Context, body: Bytes) -> Result<Bytes, Status>;
+
+    /// Nothing, after [`PAUSE`].
+    async fn wait(&self, cx: &Context) -> Result<(), Status>;
 }
+
+/// What a handler that waits waits for.
+pub const PAUSE: Duration = Duration::from_millis(1);
 
 /// Streams without end of one and the same item.
 #[must_use]
@@ -63,5 +71,10 @@ impl Arith for Handlers {
 impl Echo for Handlers {
     async fn echo(&self, _cx: &Context, body: Bytes) -> Result<Bytes, Status> {
         Ok(body)
+    }
+
+    async fn wait(&self, _cx: &Context) -> Result<(), Status> {
+        tokio::time::sleep(PAUSE).await;
+        Ok(())
     }
 }

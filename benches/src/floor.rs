@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-use crate::case::{Body, Load, MEBIBYTE};
+use crate::case::{Body, Load};
 use crate::measure::{Meter, Tally};
 
 /// Bytes of one read, unless a frame is known to be longer.
@@ -103,6 +103,8 @@ async fn answer(mut stream: TcpStream) -> Result<()> {
                 let id = u64::from_be_bytes(head[4..].try_into()?);
                 out.extend_from_slice(&header(id, 8));
                 out.extend_from_slice(&product.to_le_bytes());
+            } else if frame.len() <= CHUNK {
+                out.extend_from_slice(frame);
             } else {
                 // Straight from where it was read.
                 stream.write_all(&out).await?;
@@ -156,8 +158,10 @@ pub async fn drive(address: SocketAddr, load: Load, meter: &mut Meter) -> Result
         stream.set_nodelay(true)?;
         let tally = meter.tally(load.timed);
         match load.body {
-            Body::Small => tasks.spawn(call(stream, load.in_flight, tally)),
-            Body::Mebibyte => tasks.spawn(Exchange::new(stream, load.in_flight, tally).run()),
+            Body::Small => tasks.spawn(call(stream, load.in_flight, NUMBERS, tally)),
+            Body::Echo(size @ ..=CHUNK) => tasks.spawn(call(stream, load.in_flight, size, tally)),
+            Body::Echo(size) => tasks.spawn(Exchange::new(stream, load.in_flight, size, tally).run()),
+            Body::Wait => bail!("the floor waits for nothing"),
             Body::Items(size) => tasks.spawn(take(stream, size, tally)),
             Body::Quotes => tasks.spawn(take(stream, 64, tally)),
             Body::Beside(_) => bail!("the floor has one kind of call on a connection"),
@@ -166,15 +170,17 @@ pub async fn drive(address: SocketAddr, load: Load, meter: &mut Meter) -> Result
     Ok(tasks)
 }
 
-/// Keeps `in_flight` small calls going: every batch of answers makes a batch of requests. It all
-/// fits into the socket's buffers, so that reads and writes can take turns.
-async fn call(mut stream: TcpStream, in_flight: usize, mut tally: Tally) -> Result<()> {
+/// Keeps `in_flight` calls with short payloads going: every batch of answers makes a batch of requests. It
+/// all fits into the socket's buffers, so that reads and writes can take turns.
+async fn call(mut stream: TcpStream, in_flight: usize, payload: usize, mut tally: Tally) -> Result<()> {
     let (mut frames, mut out, mut id) = (Frames::new(), Vec::new(), 0_u64);
     let request = |out: &mut Vec<u8>, id: u64| {
-        out.extend_from_slice(&header(id, NUMBERS));
+        out.extend_from_slice(&header(id, payload));
         out.extend_from_slice(&7_i64.to_le_bytes());
         out.extend_from_slice(&(id as i64).to_le_bytes());
+        out.resize(out.len() + payload - NUMBERS, 7);
     };
+    let answered_with = if payload == NUMBERS { 8 } else { payload };
     for _ in 0..in_flight {
         id += 1;
         request(&mut out, id);
@@ -189,8 +195,8 @@ async fn call(mut stream: TcpStream, in_flight: usize, mut tally: Tally) -> Resu
             ensure!(count > 0, "the server has gone");
             frames.end += count;
             while let Some(frame) = frames.next() {
-                let answer = frame.split_at_checked(HEADER).map_or(0, |(_, product)| number(product));
-                ensure!(answer > 0 && answer % 7 == 0, "the answer is no product");
+                let answer = frame.split_at_checked(HEADER).map_or(&[][..], |(_, answer)| answer);
+                ensure!(answer.len() == answered_with && number(answer) % 7 == 0, "the answer is another");
                 answered += 1;
                 id += 1;
                 request(&mut out, id);
@@ -217,8 +223,8 @@ struct Exchange {
 }
 
 impl Exchange {
-    fn new(stream: TcpStream, in_flight: usize, tally: Tally) -> Self {
-        let (payload, frames) = (vec![7; MEBIBYTE], Frames::new());
+    fn new(stream: TcpStream, in_flight: usize, size: usize, tally: Tally) -> Self {
+        let (payload, frames) = (vec![7; size], Frames::new());
         Self { stream, payload, to_write: in_flight, written: 0, frames, tally }
     }
 
@@ -243,7 +249,7 @@ impl Exchange {
         ensure_open(count)?;
         self.frames.end += count;
         while let Some(frame) = self.frames.next() {
-            ensure_echo(frame)?;
+            ensure_echo(frame, self.payload.len())?;
             self.to_write += 1;
             self.tally.add(1);
         }
@@ -251,12 +257,12 @@ impl Exchange {
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        let header = header(1, MEBIBYTE);
+        let header = header(1, self.payload.len());
         let head = &header[self.written.min(HEADER)..];
         let body = &self.payload[self.written.saturating_sub(HEADER)..];
         let slices = [IoSlice::new(head), IoSlice::new(body)];
         self.written += ready!(Pin::new(&mut self.stream).poll_write_vectored(cx, &slices))?;
-        if self.written == HEADER + MEBIBYTE {
+        if self.written == HEADER + self.payload.len() {
             self.written = 0;
             self.to_write -= 1;
         }
@@ -269,7 +275,7 @@ fn ensure_open(count: usize) -> Result<()> {
     Ok(())
 }
 
-fn ensure_echo(frame: &[u8]) -> Result<()> {
-    ensure!(frame.len() == HEADER + MEBIBYTE, "the answer is no echo");
+fn ensure_echo(frame: &[u8], size: usize) -> Result<()> {
+    ensure!(frame.len() == HEADER + size, "the answer is no echo");
     Ok(())
 }

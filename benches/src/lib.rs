@@ -3,8 +3,10 @@
 pub mod case;
 pub mod contract;
 pub mod counting;
+pub mod drive;
 pub mod floor;
 pub mod measure;
+pub mod netrpc;
 pub mod ours;
 #[cfg(feature = "peers")]
 pub mod peers;

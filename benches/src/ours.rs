@@ -2,16 +2,15 @@
 
 use std::net::SocketAddr;
 
-use anyhow::Result;
+use anyhow::{Result, bail, ensure};
 use bytes::Bytes;
 use rpc_client::Client;
 use rpc_server::{Builder, Listener, Server};
 use tokio::net::{TcpListener, UnixListener};
-use tokio::task::JoinSet;
 
-use crate::case::{Body, Load, MEBIBYTE};
 use crate::contract::{Args, ArithClient, ArithServer, EchoClient, EchoServer, Handlers, Quote, items};
-use crate::measure::{Meter, Tally};
+use crate::drive::Caller;
+use crate::measure::Tally;
 use crate::subject::Serving;
 
 /// The server that is measured.
@@ -67,74 +66,48 @@ pub async fn dial(told: &str) -> Result<Client> {
     Ok(Client::connect(told).await?)
 }
 
-/// See [`Subject::drive`](crate::subject::Subject::drive).
-///
-/// # Errors
-/// When a connection cannot be opened.
-pub async fn drive<F: Future<Output = Result<Client>>>(
-    connect: impl Fn() -> F,
-    load: Load,
-    meter: &mut Meter,
-) -> Result<JoinSet<Result<()>>> {
-    let mut tasks = JoinSet::new();
-    let body = Bytes::from(vec![7; MEBIBYTE]);
-    for _ in 0..load.connections {
-        let client = connect().await?;
-        for at in 0..load.in_flight {
-            let mut tally = meter.tally(load.timed);
-            match load.body {
-                Body::Items(size) => {
-                    tasks.spawn(take(client.clone(), size, tally));
-                }
-                Body::Quotes => {
-                    tasks.spawn(take_quotes(client.clone(), tally));
-                }
-                Body::Small | Body::Beside(_) => {
-                    if let Body::Beside(size) = load.body {
-                        tasks.spawn(take(client.clone(), size, Meter::new()?.tally(false)));
-                    }
-                    let arith = ArithClient::new(client.clone());
-                    let args = Args { a: 7, b: at as i64 };
-                    tasks.spawn(async move {
-                        loop {
-                            let began = tally.begin();
-                            arith.multiply(args).await?;
-                            tally.end(began);
-                        }
-                    });
-                }
-                Body::Mebibyte => {
-                    let (echo, body) = (EchoClient::new(client.clone()), body.clone());
-                    tasks.spawn(async move {
-                        loop {
-                            let began = tally.begin();
-                            let answer = echo.echo(body.clone()).await?;
-                            anyhow::ensure!(answer.len() == body.len(), "the answer is no echo");
-                            tally.end(began);
-                        }
-                    });
-                }
-            }
+/// What calls are made with.
+#[derive(Clone, Debug)]
+pub struct Ours {
+    client: Client,
+    arith: ArithClient<Client>,
+    echo: EchoClient<Client>,
+}
+
+impl From<Client> for Ours {
+    fn from(client: Client) -> Self {
+        Self { arith: ArithClient::new(client.clone()), echo: EchoClient::new(client.clone()), client }
+    }
+}
+
+impl Caller for Ours {
+    async fn multiply(&self, args: Args) -> Result<i64> {
+        Ok(self.arith.multiply(args).await?)
+    }
+
+    async fn echo(&self, body: Bytes) -> Result<Bytes> {
+        Ok(self.echo.echo(body).await?)
+    }
+
+    async fn wait(&self) -> Result<()> {
+        Ok(self.echo.wait().await?)
+    }
+
+    async fn take(self, size: usize, mut tally: Tally) -> Result<()> {
+        let mut items = self.client.call_server_stream::<_, Bytes>("Items.Repeat", size as u32).await?;
+        while let Some(item) = items.next().await {
+            ensure!(item?.len() == size, "the item has another size");
+            tally.add(1);
         }
+        bail!("the stream has ended")
     }
-    Ok(tasks)
-}
 
-async fn take_quotes(client: Client, mut tally: Tally) -> Result<()> {
-    let mut quotes = client.call_server_stream::<_, Quote>("Items.Quotes", ()).await?;
-    while let Some(quote) = quotes.next().await {
-        anyhow::ensure!(quote? == Quote::SOME, "the item is another one");
-        tally.add(1);
+    async fn take_quotes(self, mut tally: Tally) -> Result<()> {
+        let mut quotes = self.client.call_server_stream::<_, Quote>("Items.Quotes", ()).await?;
+        while let Some(quote) = quotes.next().await {
+            ensure!(quote? == Quote::SOME, "the item is another one");
+            tally.add(1);
+        }
+        bail!("the stream has ended")
     }
-    anyhow::bail!("the stream has ended")
-}
-
-/// Takes items for ever.
-async fn take(client: Client, size: usize, mut tally: Tally) -> Result<()> {
-    let mut items = client.call_server_stream::<_, Bytes>("Items.Repeat", size as u32).await?;
-    while let Some(item) = items.next().await {
-        anyhow::ensure!(item?.len() == size, "the item has another size");
-        tally.add(1);
-    }
-    anyhow::bail!("the stream has ended")
 }

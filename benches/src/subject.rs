@@ -1,15 +1,20 @@
 //! What is measured. A peer is a variant here and a module with `listen` and `drive`.
 
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::str::FromStr;
 
-use anyhow::{Error, Result, anyhow};
+use anyhow::{Error, Result, anyhow, bail};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use crate::case::Load;
+use crate::drive::drive;
 use crate::measure::Meter;
-use crate::{floor, ours};
+use crate::ours::Ours;
+#[cfg(feature = "peers")]
+use crate::peers::{protosocket, tarpc, tonic};
+use crate::{floor, netrpc, ours};
 
 /// A server and a client that belong together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +25,14 @@ pub enum Subject {
     Ours,
     /// This project over a Unix socket.
     Unix,
+    /// Go's net/rpc.
+    NetRpc,
+    /// Rust functions over bincode.
+    #[cfg(feature = "peers")]
+    Tarpc,
+    /// protosocket-rpc.
+    #[cfg(feature = "peers")]
+    Protosocket,
     /// gRPC.
     #[cfg(feature = "peers")]
     Tonic,
@@ -43,6 +56,11 @@ impl Subject {
         Self::Floor,
         Self::Ours,
         Self::Unix,
+        Self::NetRpc,
+        #[cfg(feature = "peers")]
+        Self::Tarpc,
+        #[cfg(feature = "peers")]
+        Self::Protosocket,
         #[cfg(feature = "peers")]
         Self::Tonic,
         #[cfg(feature = "tls")]
@@ -59,10 +77,26 @@ impl Subject {
             Self::Floor => "floor",
             Self::Ours => "ours",
             Self::Unix => "unix",
+            Self::NetRpc => "netrpc",
+            #[cfg(feature = "peers")]
+            Self::Tarpc => "tarpc",
+            #[cfg(feature = "peers")]
+            Self::Protosocket => "protosocket",
             #[cfg(feature = "peers")]
             Self::Tonic => "tonic",
             #[cfg(feature = "tls")]
             Self::Tls => "tls",
+        }
+    }
+
+    /// The program that serves and drives it: this one, as a rule.
+    ///
+    /// # Errors
+    /// When there is none here.
+    pub fn program(self) -> Result<PathBuf> {
+        match self {
+            Self::NetRpc => netrpc::program(),
+            _ => Ok(std::env::current_exe()?),
         }
     }
 
@@ -73,19 +107,28 @@ impl Subject {
     pub async fn listen(self, address: &str) -> Result<Serving> {
         match self {
             Self::Floor => {
-                let listener = TcpListener::bind(address).await?;
-                Ok(Serving {
-                    told: listener.local_addr()?.to_string(),
-                    serve: Box::pin(floor::serve(listener)),
-                })
+                let (listener, told) = bind(address).await?;
+                Ok(Serving { told, serve: Box::pin(floor::serve(listener)) })
             }
             Self::Ours => ours::listen(address).await,
             Self::Unix => ours::listen_unix(),
+            Self::NetRpc => bail!("net/rpc is a program of its own"),
+            #[cfg(feature = "peers")]
+            Self::Tarpc => {
+                let (listener, told) = bind(address).await?;
+                Ok(Serving { told, serve: Box::pin(tarpc::serve(listener)) })
+            }
+            #[cfg(feature = "peers")]
+            Self::Protosocket => {
+                // It binds by itself, and does not tell where.
+                let address = std::net::TcpListener::bind(address)?.local_addr()?;
+                let serve = Box::pin(protosocket::serve(address)?);
+                Ok(Serving { told: address.to_string(), serve })
+            }
             #[cfg(feature = "peers")]
             Self::Tonic => {
-                let listener = TcpListener::bind(address).await?;
-                let told = listener.local_addr()?.to_string();
-                Ok(Serving { told, serve: Box::pin(crate::peers::tonic::serve(listener)) })
+                let (listener, told) = bind(address).await?;
+                Ok(Serving { told, serve: Box::pin(tonic::serve(listener)) })
             }
             #[cfg(feature = "tls")]
             Self::Tls => crate::tls::listen(address).await,
@@ -100,13 +143,35 @@ impl Subject {
     pub async fn drive(self, told: &str, load: Load, meter: &mut Meter) -> Result<JoinSet<Result<()>>> {
         match self {
             Self::Floor => floor::drive(told.parse()?, load, meter).await,
-            Self::Ours | Self::Unix => ours::drive(|| ours::dial(told), load, meter).await,
+            Self::Ours | Self::Unix => {
+                drive(async || Ok(Ours::from(ours::dial(told).await?)), load, meter).await
+            }
+            Self::NetRpc => bail!("net/rpc is a program of its own"),
             #[cfg(feature = "peers")]
-            Self::Tonic => crate::peers::tonic::drive(told.parse()?, load, meter).await,
+            Self::Tarpc => {
+                let address = told.parse()?;
+                drive(|| tarpc::connect(address), load, meter).await
+            }
+            #[cfg(feature = "peers")]
+            Self::Protosocket => {
+                let address = told.parse()?;
+                drive(|| protosocket::connect(address), load, meter).await
+            }
+            #[cfg(feature = "peers")]
+            Self::Tonic => {
+                let address = told.parse()?;
+                drive(|| tonic::connect(address), load, meter).await
+            }
             #[cfg(feature = "tls")]
-            Self::Tls => ours::drive(|| crate::tls::dial(told), load, meter).await,
+            Self::Tls => drive(async || Ok(Ours::from(crate::tls::dial(told).await?)), load, meter).await,
         }
     }
+}
+
+async fn bind(address: &str) -> Result<(TcpListener, String)> {
+    let listener = TcpListener::bind(address).await?;
+    let told = listener.local_addr()?.to_string();
+    Ok((listener, told))
 }
 
 impl FromStr for Subject {

@@ -1,4 +1,5 @@
 //! Other frameworks, set up as their own documentation says.
 
+pub mod protosocket;
 pub mod tarpc;
 pub mod tonic;

@@ -7,16 +7,24 @@ use ::tarpc::server::{BaseChannel, Channel};
 use ::tarpc::tokio_serde::formats::Bincode;
 use ::tarpc::{client, context};
 use anyhow::Result;
+use bytes::Bytes;
 use futures_util::StreamExt;
 use tokio::net::TcpListener;
 
-use crate::contract::Args;
+use crate::contract::{Args, PAUSE};
+use crate::drive::Caller;
 
 /// The same call as [`crate::contract::Arith`]'s.
 #[::tarpc::service]
 pub trait Arith {
     /// The product.
     async fn multiply(args: Args) -> i64;
+
+    /// The body itself.
+    async fn echo(body: Bytes) -> Bytes;
+
+    /// Nothing, after a while.
+    async fn wait();
 }
 
 #[derive(Clone)]
@@ -25,6 +33,14 @@ struct Handlers;
 impl Arith for Handlers {
     async fn multiply(self, _: context::Context, args: Args) -> i64 {
         args.a.wrapping_mul(args.b)
+    }
+
+    async fn echo(self, _: context::Context, body: Bytes) -> Bytes {
+        body
+    }
+
+    async fn wait(self, _: context::Context) {
+        tokio::time::sleep(PAUSE).await;
     }
 }
 
@@ -56,10 +72,16 @@ pub async fn connect(address: SocketAddr) -> Result<ArithClient> {
     Ok(ArithClient::new(client::Config::default(), transport).spawn())
 }
 
-/// One call.
-///
-/// # Errors
-/// As the call's.
-pub async fn multiply(client: &ArithClient, args: Args) -> Result<i64> {
-    Ok(client.multiply(context::current(), args).await?)
+impl Caller for ArithClient {
+    async fn multiply(&self, args: Args) -> Result<i64> {
+        Ok(ArithClient::multiply(self, context::current(), args).await?)
+    }
+
+    async fn echo(&self, body: Bytes) -> Result<Bytes> {
+        Ok(ArithClient::echo(self, context::current(), body).await?)
+    }
+
+    async fn wait(&self) -> Result<()> {
+        Ok(ArithClient::wait(self, context::current()).await?)
+    }
 }

@@ -13,21 +13,22 @@ use ::tonic::codegen::{BoxFuture, Service};
 use ::tonic::server::{NamedService, ServerStreamingService, UnaryService};
 use ::tonic::transport::server::TcpIncoming;
 use ::tonic::transport::{Channel, Endpoint, Server};
-use ::tonic::{Request, Response, Status};
+use ::tonic::{Request, Response, Status, Streaming};
 use anyhow::{Result, bail, ensure};
 use bytes::Bytes;
 use futures_util::stream::{self, Stream};
 use tokio::net::TcpListener;
-use tokio::task::JoinSet;
 use tonic_prost::ProstCodec;
 
-use crate::case::{self, Load};
-use crate::contract::{Args, Quote};
-use crate::measure::{Meter, Tally};
+use crate::contract::{Args, PAUSE, Quote};
+use crate::drive::Caller;
+use crate::measure::Tally;
 
+const ECHO: &str = "/arith.Arith/Echo";
 const MULTIPLY: &str = "/arith.Arith/Multiply";
 const QUOTES: &str = "/arith.Arith/Quotes";
 const REPEAT: &str = "/arith.Arith/Repeat";
+const WAIT: &str = "/arith.Arith/Wait";
 
 /// [`Args`], in protobuf. Fixed-size numbers would be cheaper to encode, but nobody writes them.
 #[derive(Clone, Copy, PartialEq, prost::Message)]
@@ -107,6 +108,14 @@ impl Service<http::Request<Body>> for Arith {
                     let mut grpc = ::tonic::server::Grpc::new(ProstCodec::default());
                     grpc.unary(Multiply, request).await
                 }
+                ECHO => {
+                    let mut grpc = ::tonic::server::Grpc::new(ProstCodec::default());
+                    grpc.unary(Echo, request).await
+                }
+                WAIT => {
+                    let mut grpc = ::tonic::server::Grpc::new(ProstCodec::default());
+                    grpc.unary(Wait, request).await
+                }
                 REPEAT => {
                     let mut grpc = ::tonic::server::Grpc::new(ProstCodec::default());
                     grpc.server_streaming(Repeat, request).await
@@ -130,6 +139,31 @@ impl UnaryService<Factors> for Multiply {
     fn call(&mut self, request: Request<Factors>) -> Self::Future {
         let Factors { a, b } = request.into_inner();
         ready(Ok(Response::new(Product { product: a.wrapping_mul(b) })))
+    }
+}
+
+struct Echo;
+
+impl UnaryService<Item> for Echo {
+    type Response = Item;
+    type Future = Ready<Result<Response<Item>, Status>>;
+
+    fn call(&mut self, request: Request<Item>) -> Self::Future {
+        ready(Ok(Response::new(request.into_inner())))
+    }
+}
+
+struct Wait;
+
+impl UnaryService<()> for Wait {
+    type Response = ();
+    type Future = BoxFuture<Response<()>, Status>;
+
+    fn call(&mut self, _: Request<()>) -> Self::Future {
+        Box::pin(async {
+            tokio::time::sleep(PAUSE).await;
+            Ok(Response::new(()))
+        })
     }
 }
 
@@ -177,59 +211,60 @@ pub async fn connect(address: SocketAddr) -> Result<Channel> {
     Ok(Endpoint::from_shared(format!("http://{address}"))?.connect().await?)
 }
 
-/// One call.
-///
-/// # Errors
-/// As the call's.
-pub async fn multiply(channel: &Channel, args: Args) -> Result<i64> {
+/// One call of that path.
+async fn call<Q, A>(channel: &Channel, path: &'static str, question: Q) -> Result<A>
+where
+    Q: prost::Message + Default + 'static,
+    A: prost::Message + Default + 'static,
+{
     let mut client = ::tonic::client::Grpc::new(channel.clone());
     client.ready().await?;
-    let factors = Request::new(Factors { a: args.a, b: args.b });
-    let codec = ProstCodec::<Factors, Product>::default();
-    let answer = client.unary(factors, PathAndQuery::from_static(MULTIPLY), codec).await?;
-    Ok(answer.into_inner().product)
+    let codec = ProstCodec::<Q, A>::default();
+    Ok(client.unary(Request::new(question), PathAndQuery::from_static(path), codec).await?.into_inner())
 }
 
-/// See [`Subject::drive`](crate::subject::Subject::drive). Streams only.
-///
-/// # Errors
-/// When a connection cannot be opened, or for another load.
-pub async fn drive(address: SocketAddr, load: Load, meter: &mut Meter) -> Result<JoinSet<Result<()>>> {
-    let mut tasks = JoinSet::new();
-    for _ in 0..load.connections {
-        let (channel, tally) = (connect(address).await?, meter.tally(load.timed));
-        match load.body {
-            case::Body::Items(size) => tasks.spawn(take(channel, size, tally)),
-            case::Body::Quotes => tasks.spawn(take_quotes(channel, tally)),
-            _ => bail!("tonic is measured with streams only"),
-        };
+impl Caller for Channel {
+    async fn multiply(&self, args: Args) -> Result<i64> {
+        let Product { product } = call(self, MULTIPLY, Factors { a: args.a, b: args.b }).await?;
+        Ok(product)
     }
-    Ok(tasks)
+
+    async fn echo(&self, body: Bytes) -> Result<Bytes> {
+        let Item { item } = call(self, ECHO, Item { item: body }).await?;
+        Ok(item)
+    }
+
+    async fn wait(&self) -> Result<()> {
+        call(self, WAIT, ()).await
+    }
+
+    async fn take(self, size: usize, mut tally: Tally) -> Result<()> {
+        let mut items = open(self, REPEAT, Size { size: size as u32 }).await?;
+        while let Some(Item { item }) = items.message().await? {
+            ensure!(item.len() == size, "the item has another size");
+            tally.add(1);
+        }
+        bail!("the stream has ended")
+    }
+
+    async fn take_quotes(self, mut tally: Tally) -> Result<()> {
+        let mut quotes = open::<_, Eight>(self, QUOTES, ()).await?;
+        while let Some(quote) = quotes.message().await? {
+            ensure!(quote == Quote::SOME.into(), "the item is another one");
+            tally.add(1);
+        }
+        bail!("the stream has ended")
+    }
 }
 
-async fn take(channel: Channel, size: usize, mut tally: Tally) -> Result<()> {
+/// A stream of the server's.
+async fn open<Q, A>(channel: Channel, path: &'static str, question: Q) -> Result<Streaming<A>>
+where
+    Q: prost::Message + Default + 'static,
+    A: prost::Message + Default + 'static,
+{
     let mut client = ::tonic::client::Grpc::new(channel);
     client.ready().await?;
-    let codec = ProstCodec::<Size, Item>::default();
-    let request = Request::new(Size { size: size as u32 });
-    let mut items =
-        client.server_streaming(request, PathAndQuery::from_static(REPEAT), codec).await?.into_inner();
-    while let Some(Item { item }) = items.message().await? {
-        ensure!(item.len() == size, "the item has another size");
-        tally.add(1);
-    }
-    bail!("the stream has ended")
-}
-
-async fn take_quotes(channel: Channel, mut tally: Tally) -> Result<()> {
-    let mut client = ::tonic::client::Grpc::new(channel);
-    client.ready().await?;
-    let codec = ProstCodec::<(), Eight>::default();
-    let path = PathAndQuery::from_static(QUOTES);
-    let mut quotes = client.server_streaming(Request::new(()), path, codec).await?.into_inner();
-    while let Some(quote) = quotes.message().await? {
-        ensure!(quote == Quote::SOME.into(), "the item is another one");
-        tally.add(1);
-    }
-    bail!("the stream has ended")
+    let (request, codec) = (Request::new(question), ProstCodec::<Q, A>::default());
+    Ok(client.server_streaming(request, PathAndQuery::from_static(path), codec).await?.into_inner())
 }

@@ -124,11 +124,12 @@ fn measure(plan: &Plan, round: usize, case: Case, subject: Subject, tracer: Opti
     let (name, runtime) = (subject.name(), plan.runtime.name());
     let seconds = plan.seconds.to_string();
     let cpu = |cpu| plan.pin.then_some(cpu);
-    let mut server = Process::start(&["serve", name, "--runtime", runtime], cpu(0), tracer)?;
+    let mut server =
+        Process::start(subject.program()?, &["serve", name, "--runtime", runtime], cpu(0), tracer)?;
     let told = server.line()?;
     let arguments =
         ["drive", name, &told, "--case", case.name(), "--seconds", &seconds, "--runtime", runtime];
-    let mut client = Process::start(&arguments, cpu(1), tracer)?;
+    let mut client = Process::start(subject.program()?, &arguments, cpu(1), tracer)?;
     ensure!(client.line()? == "measuring", "the client does not measure");
     let mut server_cpu = || -> Result<Cpu> { Ok(serde_json::from_str(&server.ask("cpu")?)?) };
     let (before, ticks) = (server_cpu()?, Ticks::now());

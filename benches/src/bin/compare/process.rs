@@ -1,6 +1,7 @@
 //! The server's and the client's process, pinned and counted as asked.
 
 use std::io::{BufRead, BufReader, Read, Write};
+use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -64,14 +65,18 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts this program again, with other arguments.
-    pub(crate) fn start(arguments: &[&str], cpu: Option<usize>, tracer: Option<Tracer>) -> Result<Self> {
-        let own = std::env::current_exe()?;
+    /// Starts a program, on that CPU alone if one is named.
+    pub(crate) fn start(
+        program: PathBuf,
+        arguments: &[&str],
+        cpu: Option<usize>,
+        tracer: Option<Tracer>,
+    ) -> Result<Self> {
         let mut words = Vec::new();
         if let Some(cpu) = cpu {
             words.extend(["taskset".into(), "-c".into(), cpu.to_string().into()]);
         }
-        words.push(own.into_os_string());
+        words.push(program.into_os_string());
         let mut command = match tracer {
             Some(tracer) => {
                 let mut command = tracer.command();

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 
 use anyhow::{Context, Result, ensure};
 use benches::contract::Args;
+use benches::drive::Caller;
 use benches::ours;
 use benches::peers::{tarpc, tonic};
 use tokio::runtime::Runtime;
@@ -28,12 +29,12 @@ pub(crate) fn run(subject: Subject, address: SocketAddr, connections: usize) -> 
             })),
             Subject::Tarpc => tokio::spawn(hold(connections, move |args| async move {
                 let client = tarpc::connect(address).await?;
-                let product = tarpc::multiply(&client, args).await?;
+                let product = Caller::multiply(&client, args).await?;
                 Ok((client, product))
             })),
             Subject::Tonic => tokio::spawn(hold(connections, move |args| async move {
                 let channel = tonic::connect(address).await?;
-                let product = tonic::multiply(&channel, args).await?;
+                let product = channel.multiply(args).await?;
                 Ok((channel, product))
             })),
         }
