@@ -7,6 +7,7 @@ use bytes::Bytes;
 use crate::body::{Body, LARGE_BODY};
 use crate::error::ProtocolError;
 use crate::frame::{self, Frame, Header, LENGTH_LEN, PREFIX_LEN};
+use crate::spare::Spare;
 
 /// A read grows the buffer of an unfinished frame by at least this, or doubles it: memory follows
 /// the bytes that arrived, never the length that was claimed.
@@ -40,6 +41,8 @@ pub struct Input {
     tail: Vec<u8>,
     pos: usize,
     limit: u32,
+    /// Where the memory of large frames comes from and goes to.
+    spare: Option<&'static Spare>,
     /// Numbers the frames that are kept here, one after the other.
     kept: u64,
 }
@@ -54,7 +57,13 @@ impl Input {
     /// Takes frames of up to `limit` bytes behind their length field.
     #[must_use]
     pub const fn new(limit: u32) -> Self {
-        Self { tail: Vec::new(), pos: 0, limit, kept: 0 }
+        Self { tail: Vec::new(), pos: 0, limit, spare: None, kept: 0 }
+    }
+
+    /// Reads large frames into `spare` memory where it has some, and leaves theirs to it.
+    #[must_use]
+    pub fn with_spare(self, spare: &'static Spare) -> Self {
+        Self { spare: Some(spare), ..self }
     }
 
     /// The next whole frame of what was kept and of `chunk` from `at` on; moves `at`.
@@ -133,7 +142,11 @@ impl Input {
             let header = Header::parse(prefix)?;
             self.kept = self.kept.wrapping_add(1);
             if total >= LARGE_BODY && self.pos == 0 && self.tail.len() == total {
-                let bytes = Bytes::from(std::mem::take(&mut self.tail));
+                let buffer = std::mem::take(&mut self.tail);
+                let bytes = match self.spare {
+                    Some(spare) if total >= GROWTH => spare.lend(buffer),
+                    _ => Bytes::from(buffer),
+                };
                 return Ok(Some((header, Place::Own(bytes.slice(PREFIX_LEN..)))));
             }
             let body = self.pos + PREFIX_LEN..self.pos + total;
@@ -158,9 +171,16 @@ impl Input {
         if missing == 0 || total < GROWTH {
             return None;
         }
+        if self.tail.capacity() < total
+            && let Some(mut buffer) = self.spare.and_then(|spare| spare.take(total))
+        {
+            buffer.extend_from_slice(&self.tail[self.pos..]);
+            (self.tail, self.pos) = (buffer, 0);
+        }
         self.keep(&[]);
         let room = self.tail.len().max(GROWTH);
-        let room = if missing <= room + LAST { missing } else { room };
+        let reserved = self.tail.capacity() >= total;
+        let room = if reserved || missing <= room + LAST { missing } else { room };
         self.tail.reserve_exact(room);
         Some((&mut self.tail, room))
     }
@@ -317,6 +337,27 @@ mod tests {
         assert!(input.next(&bytes[..100], &mut 0).unwrap().is_none());
         let frame = input.next(&bytes, &mut 100).unwrap().unwrap();
         assert!(matches!(frame.body, Body::Owned(_)));
+    }
+
+    #[test]
+    fn the_memory_of_a_large_body_is_used_for_the_next_one() {
+        static SPARE: Spare = Spare::new(1 << 20);
+        let (bytes, mut input) = (stream(&[vec![7; 200_000]]), Input::new(1 << 20).with_spare(&SPARE));
+        let mut body_at = |chunk: usize| {
+            assert!(input.next(&bytes[..chunk], &mut 0).unwrap().is_none());
+            let mut at = chunk;
+            while at < bytes.len() {
+                let (tail, most) = input.direct().unwrap();
+                let step = most.min(bytes.len() - at);
+                tail.extend_from_slice(&bytes[at..at + step]);
+                at += step;
+            }
+            let frame = input.next(&[], &mut 0).unwrap().unwrap();
+            assert_eq!(frame.body.as_slice(), &bytes[PREFIX_LEN..]);
+            frame.body.as_slice().as_ptr()
+        };
+        let first = body_at(5000);
+        assert_eq!((body_at(70_000), body_at(100)), (first, first));
     }
 
     #[test]

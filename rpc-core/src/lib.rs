@@ -5,7 +5,7 @@
 //!
 //! - What a contract and its handlers are written with: [`service`](macro@service), [`Context`],
 //!   [`Status`], [`Service`], [`Caller`]; with streams [`Streaming`], [`Sender`], [`StreamCall`].
-//! - The wire: [`handshake`], [`frame`], [`input`] and [`output`], [`message`], [`metadata`],
+//! - The wire: [`handshake`], [`frame`], [`input`] (with [`spare`] memory) and [`output`], [`message`], [`metadata`],
 //!   [`mod@format`].
 //! - Both ends of a connection as tables of calls: [`client::Calls`], [`server::Calls`], with their
 //!   [`stream`]s, which the two shells alone need; and
@@ -44,6 +44,7 @@ pub mod peer;
 pub mod planted;
 pub mod server;
 pub mod service;
+pub mod spare;
 pub mod status;
 pub mod stream;
 pub mod streaming;

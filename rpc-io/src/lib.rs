@@ -23,6 +23,7 @@ use bytes::BufMut;
 use rpc_core::handshake::{HeadBuffer, HeadTooLarge, WholeHead};
 use rpc_core::input::Input;
 use rpc_core::output::Output;
+use rpc_core::spare::Spare;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// Bytes that one read takes: with 8 KiB the system calls, not the frames, set the pace.
@@ -131,6 +132,9 @@ pub fn poll_send<IO: AsyncWrite + Unpin>(
     }
     Pin::new(io).poll_flush(cx)
 }
+
+/// Memory of large bodies, for all connections of this process.
+pub static SPARE: Spare = Spare::new(16 * 1024 * 1024);
 
 /// A head, and the bytes that came behind it.
 #[derive(Debug)]

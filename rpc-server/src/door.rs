@@ -144,7 +144,7 @@ impl Door {
         let head_only = head.method == Method::HEAD;
         let reply = match self.decide(Request::new(head, self.peer.clone()), deadline).await {
             Ok(Decision::Enter(Entrance { origin, limits })) => {
-                let mut input = Input::new(server.config.limits.max_frame);
+                let mut input = Input::new(server.config.limits.max_frame).with_spare(&rpc_io::SPARE);
                 input.keep(&rest);
                 let mut acceptance = Vec::new();
                 write_acceptance(origin.format, server.config.limits, &mut acceptance);

@@ -34,7 +34,7 @@ impl DialConfig {
         };
         match parse_answer(&head.head, &self.formats) {
             Ok(terms) => {
-                let mut input = Input::new(self.limits.max_frame);
+                let mut input = Input::new(self.limits.max_frame).with_spare(&rpc_io::SPARE);
                 input.keep(&head.rest);
                 Ok(Dialled { io, input, terms, own: self.limits })
             }
