@@ -4,18 +4,19 @@ use std::future::poll_fn;
 use std::mem;
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::{Duration, Instant};
 
+use rpc_core::ProtocolError;
 use rpc_core::input::Input;
 use rpc_core::liveness::{Check, Liveness};
 use rpc_core::output::Output;
-use rpc_io::{Timer, now};
+use rpc_io::{CHUNK, Timer, now};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::error::Lost;
-use crate::shared::{Demand, Shared};
+use crate::shared::{Demand, Received, Shared};
 
 /// What is left to say to a server that does not listen is dropped after this.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -38,6 +39,10 @@ pub(crate) struct Connection<IO> {
     items: usize,
     /// The server did not take all of it.
     blocked: bool,
+    /// `input` holds answers that were read but not taken.
+    kept: bool,
+    /// More answers may be at hand than were taken, whose callers have their turn first.
+    more: bool,
     woken: Vec<Waker>,
     shared: Arc<Shared>,
     liveness: Liveness,
@@ -106,6 +111,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
             writing: Output::default(),
             items: 0,
             blocked: false,
+            kept: false,
+            more: false,
             woken: Vec::new(),
             shared,
             liveness: Liveness::new(ping.interval, ping.timeout, now()),
@@ -156,8 +163,9 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
                 Turn::Output(in_flight) => {
                     // The first caller to append wakes this task, which tokio's threads then run
                     // before the other callers. One step back lets them append too, and all goes out
-                    // in one write: without it there are three to four times as many.
-                    if in_flight > 1 {
+                    // in one write: without it there are three to four times as many. With more answers at hand
+                    // they have had their turn.
+                    if in_flight > 1 && !self.more {
                         tokio::task::yield_now().await;
                     }
                     rpc_io::lend_buffer(&mut self.writing);
@@ -169,14 +177,29 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
     }
 
     fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Turn> {
-        for left in (0..READS).rev() {
-            match self.poll_frames(cx) {
-                Poll::Ready(ControlFlow::Break(lost)) => return Poll::Ready(Turn::Over(lost)),
-                Poll::Ready(ControlFlow::Continue(())) if left == 0 => cx.waker().wake_by_ref(),
-                Poll::Ready(ControlFlow::Continue(())) => {}
-                Poll::Pending => break,
+        loop {
+            // What the callers of the last answers have left goes out before the next answers are taken.
+            if !self.more {
+                if let ControlFlow::Break(lost) = self.take_answers(cx) {
+                    return Poll::Ready(Turn::Over(lost));
+                }
+                if self.more {
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+            }
+            if let Poll::Ready(turn) = self.poll_output(cx) {
+                return Poll::Ready(turn);
+            }
+            if !mem::take(&mut self.more) {
+                self.input.shrink(KEPT_INPUT);
+                return Poll::Pending;
             }
         }
+    }
+
+    /// Ready when there is something to do first.
+    fn poll_output(&mut self, cx: &mut Context<'_>) -> Poll<Turn> {
         let waits = self.writing.len();
         let can_write = match rpc_io::poll_send(&mut self.io, cx, &mut self.writing) {
             Poll::Ready(Ok(())) => {
@@ -206,14 +229,28 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
                 (Demand::Nothing, Poll::Pending) => break,
             }
         }
-        self.input.shrink(KEPT_INPUT);
         Poll::Pending
+    }
+
+    /// Takes what has come, until no more has or until it is the callers' turn.
+    fn take_answers(&mut self, cx: &mut Context<'_>) -> ControlFlow<Lost> {
+        for _ in 0..READS {
+            match self.poll_frames(cx) {
+                Poll::Ready(flow) => flow?,
+                Poll::Pending => return ControlFlow::Continue(()),
+            }
+            if self.more {
+                return ControlFlow::Continue(());
+            }
+        }
+        self.more = true;
+        ControlFlow::Continue(())
     }
 
     /// Ready when the time has come for something, which is done then.
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<ControlFlow<Lost>> {
         let due = self.liveness.due().into_iter().chain(self.next_deadline).min();
-        std::task::ready!(self.timer.poll(due, cx));
+        ready!(self.timer.poll(due, cx));
         let now = now();
         self.shared.expire(now);
         match self.liveness.check(now) {
@@ -229,22 +266,40 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
     }
 
     fn poll_frames(&mut self, cx: &mut Context<'_>) -> Poll<ControlFlow<Lost>> {
+        if self.kept {
+            return Poll::Ready(self.take_kept());
+        }
         let Self { io, input, woken, shared, liveness, leaving, .. } = self;
         let received = rpc_io::poll_receive(io, cx, input, |input, chunk| {
             let now = now();
             liveness.heard(now);
-            take_frames(now, input, chunk, shared, woken, leaving)
+            (chunk.len(), take_frames(now, input, chunk, shared, woken, leaving))
         });
-        let flow = match std::task::ready!(received) {
-            Ok(Some(flow)) => flow,
+        Poll::Ready(match ready!(received) {
+            Ok(Some((count, taken))) => {
+                self.more = count == CHUNK;
+                self.note(taken)
+            }
             Ok(None) => ControlFlow::Break(Lost::Eof),
             Err(error) => ControlFlow::Break(Lost::Io(Arc::new(error))),
-        };
-        Poll::Ready(flow)
+        })
     }
 
     fn take_kept(&mut self) -> ControlFlow<Lost> {
-        take_frames(now(), &mut self.input, &[], &self.shared, &mut self.woken, &self.leaving)
+        let Self { input, woken, shared, leaving, .. } = self;
+        let taken = take_frames(now(), input, &[], shared, woken, leaving);
+        self.note(taken)
+    }
+
+    fn note(&mut self, taken: Result<bool, ProtocolError>) -> ControlFlow<Lost> {
+        match taken {
+            Ok(kept) => {
+                self.kept = kept;
+                self.more |= kept;
+                ControlFlow::Continue(())
+            }
+            Err(error) => ControlFlow::Break(Lost::Protocol(error)),
+        }
     }
 
     /// Sends what is left, then that this was all.
@@ -258,6 +313,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
     }
 }
 
+/// Whether the input holds more of them.
 fn take_frames(
     now: Instant,
     input: &mut Input,
@@ -265,15 +321,12 @@ fn take_frames(
     shared: &Shared,
     woken: &mut Vec<Waker>,
     leaving: &CancellationToken,
-) -> ControlFlow<Lost> {
-    let result = shared.receive(now, woken, input, chunk);
+) -> Result<bool, ProtocolError> {
+    let received = shared.receive(now, woken, input, chunk);
     // Before the callers wake, which look for another connection then.
-    if let Ok(true) = result {
+    if let Ok(Received { leaving: true, .. }) = received {
         leaving.cancel();
     }
     woken.drain(..).for_each(Waker::wake);
-    match result {
-        Ok(_) => ControlFlow::Continue(()),
-        Err(error) => ControlFlow::Break(Lost::Protocol(error)),
-    }
+    received.map(|received| received.kept)
 }

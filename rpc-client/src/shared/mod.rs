@@ -43,6 +43,18 @@ pub(crate) enum Demand {
     Close,
 }
 
+/// What was taken of a read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Received {
+    /// The server said that it takes no new calls.
+    pub(crate) leaving: bool,
+    /// The input holds more.
+    pub(crate) kept: bool,
+}
+
+/// Frames that are taken at once.
+const BATCH: u32 = 32;
+
 /// Why a call was not submitted.
 #[derive(Debug)]
 pub(crate) enum Rejected {
@@ -284,18 +296,27 @@ impl Shared {
         writing.len() - before
     }
 
-    /// Takes all frames of a read; whether one of them said that the server takes no new calls.
-    /// Wakers of those to wake go to `woken`.
+    /// Takes frames of a read, and of what was kept of the one before. Wakers of those to wake go to `woken`.
+    ///
+    /// No more than [`BATCH`] or, if that is more, than half of the calls in flight: so the server works on what
+    /// their callers call next while this side works on the other half.
     pub(crate) fn receive(
         &self,
         now: Instant,
         woken: &mut Vec<Waker>,
         input: &mut Input,
         chunk: &[u8],
-    ) -> Result<bool, ProtocolError> {
-        let (mut at, mut leaving) = (0, false);
+    ) -> Result<Received, ProtocolError> {
+        let (mut at, mut count, mut leaving) = (0, 0, false);
         let mut state = self.lock();
-        while let Some(frame) = input.next(chunk, &mut at)? {
+        let most = BATCH.max(state.calls.in_flight() / 2);
+        let kept = loop {
+            if count == most {
+                input.keep(&chunk[at..]);
+                break !input.is_empty();
+            }
+            let Some(frame) = input.next(chunk, &mut at)? else { break false };
+            count += 1;
             match state.calls.receive(frame, now, woken)? {
                 Event::GoAway(go_away) => {
                     state.going_away = Some(go_away);
@@ -304,11 +325,11 @@ impl Shared {
                 Event::Pong(number) => state.pings.answered(number, woken),
                 Event::Nothing => {}
             }
-        }
+        };
         let State { calls, out, .. } = &mut *state;
         calls.answer_ping(out);
         woken.extend(state.next_in_queue());
-        Ok(leaving)
+        Ok(Received { leaving, kept })
     }
 
     /// This side ends the connection: asks the server to give up every call that is open.
