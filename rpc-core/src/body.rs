@@ -17,6 +17,7 @@ pub enum Body<'a> {
 impl Body<'_> {
     /// The bytes, wherever they lie.
     #[must_use]
+    #[inline]
     pub fn as_slice(&self) -> &[u8] {
         match self {
             Body::Borrowed(slice) => slice,
@@ -35,6 +36,7 @@ impl Body<'_> {
 
     /// Drops the first `count` bytes (all of them when there are fewer).
     #[must_use]
+    #[inline]
     pub fn skip(self, count: usize) -> Self {
         match self {
             Body::Borrowed(slice) => Body::Borrowed(slice.get(count..).unwrap_or_default()),

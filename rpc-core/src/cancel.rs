@@ -48,6 +48,7 @@ struct Waiting {
 }
 
 impl Signal {
+    #[inline]
     pub(crate) fn reason(&self) -> Option<CancelReason> {
         let fired = usize::from(self.fired.load(Ordering::Acquire));
         REASONS.get(fired.checked_sub(1)?).copied()

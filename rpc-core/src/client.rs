@@ -139,6 +139,7 @@ impl Calls {
 
     /// Calls whose terminal frame has not come.
     #[must_use]
+    #[inline]
     pub fn in_flight(&self) -> u32 {
         self.in_flight
     }
@@ -157,6 +158,7 @@ impl Calls {
 
     /// How many more calls may be opened now.
     #[must_use]
+    #[inline]
     pub fn room(&self) -> u32 {
         let slots = self.free.len() + MAX_MAX_CALLS as usize - self.slots.len();
         self.limits.max_calls.saturating_sub(self.in_flight).min(slots as u32)
@@ -164,12 +166,14 @@ impl Calls {
 
     /// Whether the server said that it takes no new calls.
     #[must_use]
+    #[inline]
     pub fn is_going_away(&self) -> bool {
         self.going_away.is_some()
     }
 
     /// Whether every call id was used.
     #[must_use]
+    #[inline]
     pub fn is_exhausted(&self) -> bool {
         self.counter == MAX_COUNTER
     }
@@ -179,6 +183,7 @@ impl Calls {
     ///
     /// # Errors
     /// See [`OpenError`]; nothing was appended then, and no name or id used up.
+    #[inline]
     pub fn open(
         &mut self,
         head: RequestHead<'_>,
@@ -240,6 +245,7 @@ impl Calls {
         Ok(id)
     }
 
+    #[inline]
     fn index_of(&mut self, method: &str) -> Result<(u16, bool), OpenError> {
         if *self.last_name.0 == *method && self.last_name.1 != 0 {
             return Ok((self.last_name.1, false));
@@ -261,6 +267,7 @@ impl Calls {
     ///
     /// # Panics
     /// When the call was taken or abandoned before.
+    #[inline]
     pub fn poll(
         &mut self,
         id: CallId,

@@ -72,6 +72,7 @@ impl Context {
 
     /// Makes this the context of another call of the same method on the same connection. Its memory
     /// is used again when nobody holds on to the call before.
+    #[inline]
     pub(crate) fn renew(
         &mut self,
         id: CallId,
@@ -109,6 +110,7 @@ impl Context {
 
     /// What the bodies of the connection are encoded in.
     #[must_use]
+    #[inline]
     pub fn format(&self) -> Format {
         self.call.origin.format
     }
@@ -127,6 +129,7 @@ impl Context {
 
     /// The id of the call on its connection.
     #[must_use]
+    #[inline]
     pub fn id(&self) -> CallId {
         self.call.id
     }
@@ -134,12 +137,14 @@ impl Context {
     /// When the call is given up, on this machine's clock: its caller stops waiting then, or the server
     /// gives a call no longer.
     #[must_use]
+    #[inline]
     pub fn deadline(&self) -> Option<Instant> {
         self.call.deadline
     }
 
     /// What came beside the arguments.
     #[must_use]
+    #[inline]
     pub fn metadata(&self) -> &Metadata {
         &self.call.metadata
     }
@@ -155,6 +160,7 @@ impl Context {
         inserted
     }
 
+    #[inline]
     pub(crate) fn take_reply_metadata(&self) -> Metadata {
         if !self.call.has_reply.load(Ordering::Acquire) {
             return Metadata::EMPTY;
@@ -193,6 +199,7 @@ impl Context {
     }
 
     /// Tells the clones that outlive the handler that the call is over.
+    #[inline]
     pub(crate) fn end(&mut self) {
         if Arc::strong_count(&self.call) > 1 {
             self.cancel(CancelReason::Ended);

@@ -59,6 +59,7 @@ pub enum Kind {
 
 impl Kind {
     /// The kind of that number, `None` for one that may be skipped.
+    #[inline]
     pub(crate) fn from_wire(kind: u8) -> Result<Option<Self>, ProtocolError> {
         Ok(Some(match kind {
             0x01 => Kind::Request,
@@ -76,6 +77,7 @@ impl Kind {
         }))
     }
 
+    #[inline]
     const fn known_flags(self) -> u8 {
         match self {
             Kind::Request => {
@@ -112,6 +114,7 @@ pub(crate) struct Header {
 }
 
 /// The length of the whole frame that starts with these four bytes.
+#[inline]
 pub(crate) fn frame_len(length: [u8; LENGTH_LEN], limit: u32) -> Result<usize, ProtocolError> {
     let len = u32::from_be_bytes(length);
     if len > limit {
@@ -124,6 +127,7 @@ pub(crate) fn frame_len(length: [u8; LENGTH_LEN], limit: u32) -> Result<usize, P
 }
 
 impl Header {
+    #[inline]
     pub(crate) fn parse(bytes: &[u8; PREFIX_LEN]) -> Result<Self, ProtocolError> {
         let [_, _, _, _, kind, flags, id @ ..] = *bytes;
         let kind = Kind::from_wire(kind)?;
@@ -137,6 +141,7 @@ impl Header {
 }
 
 /// The length field, kind, flags and id of a frame with `body_len` bytes behind them.
+#[inline]
 pub(crate) fn prefix(kind: Kind, flags: u8, id: CallId, body_len: usize) -> [u8; PREFIX_LEN] {
     let mut prefix = [0; PREFIX_LEN];
     prefix[..4].copy_from_slice(&((HEADER_LEN + body_len) as u32).to_be_bytes());

@@ -50,6 +50,7 @@ impl<'a> Fields<'a> {
         Self { kind, rest: body, taken: 0 }
     }
 
+    #[inline]
     fn slice(&mut self, len: usize, field: &'static str) -> Result<&'a [u8], ProtocolError> {
         let split = self.rest.split_at_checked(len);
         let (slice, rest) = split.ok_or(ProtocolError::Truncated { kind: self.kind, field })?;
@@ -58,6 +59,7 @@ impl<'a> Fields<'a> {
         Ok(slice)
     }
 
+    #[inline]
     fn array<const N: usize>(&mut self, field: &'static str) -> Result<[u8; N], ProtocolError> {
         let kind = self.kind;
         let array = self.slice(N, field)?.first_chunk::<N>();
@@ -65,6 +67,7 @@ impl<'a> Fields<'a> {
     }
 
     /// The method of a request.
+    #[inline]
     pub(crate) fn method(&mut self, flags: u8) -> Result<Method, ProtocolError> {
         let index = u16::from_be_bytes(self.array("method index")?);
         if flags & flags::NAME == 0 {
@@ -77,6 +80,7 @@ impl<'a> Fields<'a> {
     }
 
     /// The time left of a request, if it has a deadline.
+    #[inline]
     pub(crate) fn deadline(&mut self, flags: u8) -> Result<Option<Duration>, ProtocolError> {
         if flags & flags::DEADLINE == 0 {
             return Ok(None);
@@ -95,6 +99,7 @@ impl<'a> Fields<'a> {
     }
 
     /// How many bytes were read.
+    #[inline]
     pub(crate) fn taken(&self) -> usize {
         self.taken
     }

@@ -74,12 +74,14 @@ impl Metadata {
 
     /// About how many bytes of memory the pairs take.
     #[must_use]
+    #[inline]
     pub fn memory(&self) -> usize {
         self.block_len() + self.entries.len() * size_of::<(Box<str>, Box<[u8]>)>()
     }
 
     /// Whether there is no pair.
     #[must_use]
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }

@@ -53,12 +53,14 @@ impl Output {
     }
 
     /// Appends a frame whose body is known to be small.
+    #[inline]
     pub fn put(&mut self, kind: Kind, flags: u8, id: CallId, body: &[u8]) {
         self.tail.extend_from_slice(&prefix(kind, flags, id, body.len()));
         self.tail.extend_from_slice(body);
     }
 
     /// Starts a frame. Until [`Draft::finish`] it does not count: a dropped draft leaves no trace.
+    #[inline]
     pub fn draft(&mut self, kind: Kind, id: CallId) -> Draft<'_> {
         let start = self.tail.len();
         self.tail.extend_from_slice(&prefix(kind, 0, id, 0));

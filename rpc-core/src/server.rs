@@ -116,12 +116,14 @@ impl Calls {
 
     /// Admitted calls that have not ended.
     #[must_use]
+    #[inline]
     pub fn in_flight(&self) -> u32 {
         self.in_flight
     }
 
     /// The last request that came, whatever became of it.
     #[must_use]
+    #[inline]
     pub fn last(&self) -> CallId {
         self.last
     }
@@ -235,6 +237,7 @@ impl Calls {
         Ok(Request { id, method, admission, time_left, metadata, stream, body: body.skip(body_at) })
     }
 
+    #[inline]
     fn check_method(&mut self, method: &Method) -> Result<(), ProtocolError> {
         match *method {
             Method::Known(index) if index == 0 || index > self.methods => {
@@ -254,6 +257,7 @@ impl Calls {
         }
     }
 
+    #[inline]
     fn admit(&mut self, id: CallId, refusal: Option<Status>) -> Result<Admission, ProtocolError> {
         if self.going_away.is_some_and(|last| id > last) {
             return Ok(Admission::Ignored);
@@ -279,6 +283,7 @@ impl Calls {
         })
     }
 
+    #[inline]
     fn unsupported(&self, flags: u8) -> Option<Status> {
         if flags & flags::COMPRESSED != 0 {
             return Some(Status::unimplemented("compressed bodies are not supported"));
@@ -329,6 +334,7 @@ impl Calls {
     }
 
     /// Appends the Pong that is owed, if one is: many Pings get one Pong, to the last of them.
+    #[inline]
     pub fn answer_ping(&mut self, out: &mut Output) {
         if let Some(token) = self.pong.take() {
             out.put(Kind::Pong, 0, CallId::from_wire(token), &[]);
@@ -349,11 +355,13 @@ impl Calls {
 
     /// Whether a GoAway was sent.
     #[must_use]
+    #[inline]
     pub fn is_going_away(&self) -> bool {
         self.going_away.is_some()
     }
 }
 
+#[inline]
 fn expired(time_left: Option<Duration>) -> Option<Status> {
     time_left?.is_zero().then(|| Status::deadline_exceeded("the deadline had passed when the call was sent"))
 }

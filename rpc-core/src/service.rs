@@ -154,6 +154,7 @@ impl Method {
 
     /// Which directions of its calls have items; `None`: neither.
     #[must_use]
+    #[inline]
     pub fn shape(&self) -> Option<Shape> {
         self.shape
     }
@@ -167,6 +168,7 @@ impl Method {
 
     /// Where the handler is polled.
     #[must_use]
+    #[inline]
     pub fn runs(&self) -> Execution {
         self.execution
     }

@@ -28,6 +28,7 @@ impl Calls {
 
     /// No open call expires before this.
     #[must_use]
+    #[inline]
     pub fn next_deadline(&self) -> Option<Instant> {
         self.next_deadline
     }

@@ -9,6 +9,7 @@ use crate::output::Output;
 
 impl Calls {
     /// Appends the Pong that is owed, if one is: many Pings get one Pong, to the last of them.
+    #[inline]
     pub fn answer_ping(&mut self, out: &mut Output) {
         if let Some(token) = self.pong.take() {
             out.put(Kind::Pong, 0, CallId::from_wire(token), &[]);

@@ -20,6 +20,7 @@ impl Calls {
     ///
     /// # Errors
     /// A breach of the protocol; the connection cannot go on.
+    #[inline]
     pub fn receive(
         &mut self,
         frame: Frame<'_>,
@@ -114,6 +115,7 @@ impl Calls {
     }
 }
 
+#[inline]
 fn open_slot(slots: &mut [Slot], kind: Kind, id: CallId) -> Result<&mut Slot, ProtocolError> {
     #[cfg(planted)]
     let id = if is_planted(Bug::ReusedSlot) { slots[usize::from(id.slot())].id } else { id };

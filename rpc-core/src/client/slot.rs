@@ -82,6 +82,7 @@ impl Slot {
         Self { id: CallId::NONE, state: State::Free, waker: None, end: 0, stream: None, buffer: Vec::new() }
     }
 
+    #[inline]
     pub(super) fn release(&mut self, at: u16) {
         self.id = CallId::NONE;
         self.state = State::Free;
