@@ -47,6 +47,8 @@ pub struct Pending<A, R> {
     endpoint: Arc<Endpoint>,
     method: Cow<'static, str>,
     args: Args<A>,
+    /// Until they are taken to heart.
+    options: Option<Box<Options>>,
     metadata: Metadata,
     state: State,
     until: Until,
@@ -57,16 +59,23 @@ pub struct Pending<A, R> {
     shape: Option<Shape>,
     /// It went on to another connection from one on which it may have run.
     perhaps: Option<Box<Lost>>,
-    /// When it was made, and how many interceptors agreed; only if there are any.
-    intercepted: Option<(Instant, usize)>,
+    /// Only if there are interceptors.
+    intercepted: Option<Box<Intercepted>>,
     reply: PhantomData<fn() -> R>,
+}
+
+/// What interceptors are told at the end.
+struct Intercepted {
+    made: Instant,
+    /// How many of them have agreed.
+    agreed: usize,
 }
 
 // Nothing in it is ever pinned in place.
 impl<A, R> Unpin for Pending<A, R> {}
 
 enum State {
-    New(Options),
+    New,
     Ready,
     Connecting(Pin<Box<dyn Future<Output = Result<Arc<Link>, NotConnected>> + Send>>),
     /// In the queue for a slot, under this ticket.
@@ -74,7 +83,7 @@ enum State {
     Sent(Arc<Link>, CallId),
     /// The same of a call with streams.
     Open(Arc<Link>, Arc<Duplex>),
-    Failed(Error),
+    Failed(Box<Error>),
     Over,
 }
 
@@ -85,8 +94,9 @@ impl<A: Serialize + Send, R: DeserializeOwned + Send + 'static> Pending<A, R> {
             endpoint,
             method,
             args: Args::Value(args, encode),
+            options,
             metadata: Metadata::EMPTY,
-            state: State::New(options),
+            state: State::New,
             until: Until::default(),
             idempotent: false,
             sends: 0,
@@ -118,13 +128,14 @@ impl<A: Serialize + Send, R: DeserializeOwned + Send + 'static> Pending<A, R> {
             _ => Ok(Vec::new()),
         });
         let args = args.unwrap_or_else(|error| {
-            call.state = State::Failed(error);
+            call.state = State::Failed(Box::new(error));
             Vec::new()
         });
         Pending {
             endpoint: call.endpoint.clone(),
             method: mem::take(&mut call.method),
             args: Args::Encoded(args),
+            options: call.options.take(),
             metadata: mem::take(&mut call.metadata),
             state: mem::replace(&mut call.state, State::Over),
             until: mem::take(&mut call.until),
@@ -155,7 +166,7 @@ impl<A: Serialize + Send, R: DeserializeOwned + Send + 'static> Pending<A, R> {
         loop {
             let (link, ticket) = match &mut self.state {
                 State::Sent(..) | State::Open(..) => return Poll::Ready(Ok(())),
-                State::New(_) => {
+                State::New => {
                     self.prepare()?;
                     continue;
                 }
@@ -181,7 +192,7 @@ impl<A: Serialize + Send, R: DeserializeOwned + Send + 'static> Pending<A, R> {
                 }
                 State::Failed(_) => {
                     let State::Failed(error) = mem::replace(&mut self.state, State::Over) else { continue };
-                    return Poll::Ready(Err(error));
+                    return Poll::Ready(Err(*error));
                 }
                 State::Over => panic!("a call was polled after it was ready"),
             };
@@ -284,7 +295,7 @@ impl<A, R> Pending<A, R> {
 
     #[inline]
     fn after(&mut self, outcome: Option<Result<(), &Error>>) {
-        if let Some((made, agreed)) = self.intercepted.take() {
+        if let Some(Intercepted { made, agreed }) = self.intercepted.take().map(|intercepted| *intercepted) {
             self.endpoint.after(&self.method, made, agreed, outcome);
         }
     }

@@ -78,8 +78,8 @@ pub struct Request<A> {
     pub args: A,
     /// How to encode the arguments.
     pub encode: Encode<A>,
-    /// Everything else.
-    pub options: Options,
+    /// Everything else. `None`: the defaults, and nothing to carry along.
+    pub options: Option<Box<Options>>,
 }
 
 impl<A: Serialize> Request<A> {
@@ -88,12 +88,12 @@ impl<A: Serialize> Request<A> {
         A: 'static,
     {
         let encode: Encode<A> = |format, args, out| format.encode_split(args, out);
-        Self { method, args, encode, options: Options::default() }
+        Self { method, args, encode, options: None }
     }
 
     pub(crate) fn borrowing(method: Cow<'static, str>, args: A) -> Self {
         let encode: Encode<A> = |format, args, out| format.encode(args, out).map(|()| None);
-        Self { method, args, encode, options: Options::default() }
+        Self { method, args, encode, options: None }
     }
 }
 
@@ -185,14 +185,14 @@ impl<C: Caller, A: Serialize + Send, R: DeserializeOwned + Send + 'static> Call<
     /// The time the call may take, from when it is made until its result is here. After that it
     /// fails, and the server is told to stop. Default: the caller's own.
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.request.options.timeout = Some(timeout);
+        self.request.options.get_or_insert_default().timeout = Some(timeout);
         self
     }
 
     /// Adds a pair to what goes beside the arguments. A pair that breaks the limits of
     /// [`Metadata`] fails the call when it is made.
     pub fn metadata(mut self, key: &str, value: impl AsRef<[u8]>) -> Self {
-        self.request.options.add_metadata(key, value);
+        self.request.options.get_or_insert_default().add_metadata(key, value);
         self
     }
 
@@ -200,14 +200,14 @@ impl<C: Caller, A: Serialize + Send, R: DeserializeOwned + Send + 'static> Call<
     /// again when the connection was lost and nobody knows whether it has run. Methods declared with
     /// `#[rpc(idempotent)]` say so themselves.
     pub fn idempotent(mut self) -> Self {
-        self.request.options.idempotent = true;
+        self.request.options.get_or_insert_default().idempotent = true;
         self
     }
 
     /// Makes the call on behalf of the one that `cx` is the context of: it ends no later, is given
     /// up with it, and carries its trace (`traceparent`, `tracestate`, `baggage`).
     pub fn within(mut self, cx: &Context) -> Self {
-        self.request.options.set_parent(cx);
+        self.request.options.get_or_insert_default().set_parent(cx);
         self
     }
     /// Makes the call now, without waiting for it (Go: `Client.Go`). The future that this returns

@@ -23,12 +23,16 @@ pub const MAX_BLOCK: usize = u16::MAX as usize;
 /// ```
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Metadata {
-    entries: Vec<(Box<str>, Box<[u8]>)>,
+    /// Most calls have none, and a pointer is moved sooner than a vector.
+    pairs: Option<Box<Pairs>>,
 }
+
+#[derive(Clone, Default, PartialEq, Eq)]
+struct Pairs(Vec<(Box<str>, Box<[u8]>)>);
 
 impl Metadata {
     /// No pairs; does not allocate.
-    pub const EMPTY: Metadata = Metadata { entries: Vec::new() };
+    pub const EMPTY: Metadata = Metadata { pairs: None };
 
     /// No pairs; does not allocate.
     #[must_use]
@@ -45,13 +49,13 @@ impl Metadata {
         if !is_key(key.as_bytes(), true) {
             return Err(MetadataError::Key { key: key.escape_default().take(64).collect() });
         }
-        if self.entries.len() == MAX_ENTRIES {
+        if self.len() == MAX_ENTRIES {
             return Err(MetadataError::TooMany { limit: MAX_ENTRIES });
         }
         if self.block_len() + 3 + key.len() + value.len() > MAX_BLOCK {
             return Err(MetadataError::TooLarge { limit: MAX_BLOCK });
         }
-        self.entries.push((key.to_ascii_lowercase().into(), value.into()));
+        self.pairs.get_or_insert_default().0.push((key.to_ascii_lowercase().into(), value.into()));
         Ok(())
     }
 
@@ -69,31 +73,36 @@ impl Metadata {
 
     /// All pairs in their order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        self.entries.iter().map(|(key, value)| (&**key, &**value))
+        self.entries().iter().map(|(key, value)| (&**key, &**value))
     }
 
     /// About how many bytes of memory the pairs take.
     #[must_use]
     #[inline]
     pub fn memory(&self) -> usize {
-        self.block_len() + self.entries.len() * size_of::<(Box<str>, Box<[u8]>)>()
+        self.block_len() + self.len() * size_of::<(Box<str>, Box<[u8]>)>()
     }
 
     /// Whether there is no pair.
     #[must_use]
     #[inline]
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.pairs.is_none()
     }
 
     /// The number of pairs.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.entries.len()
+        self.entries().len()
+    }
+
+    #[inline]
+    fn entries(&self) -> &[(Box<str>, Box<[u8]>)] {
+        self.pairs.as_ref().map_or(&[], |pairs| &pairs.0)
     }
 
     fn block_len(&self) -> usize {
-        self.entries.iter().map(|(key, value)| 3 + key.len() + value.len()).sum()
+        self.entries().iter().map(|(key, value)| 3 + key.len() + value.len()).sum()
     }
 
     /// Appends the block: its length in 2 bytes, then for each pair the key's length (1), the key,
@@ -101,7 +110,7 @@ impl Metadata {
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
         // `insert` and `read` keep every length within its field.
         out.extend_from_slice(&(self.block_len() as u16).to_be_bytes());
-        for (key, value) in &self.entries {
+        for (key, value) in self.entries() {
             out.push(key.len() as u8);
             out.extend_from_slice(key.as_bytes());
             out.extend_from_slice(&(value.len() as u16).to_be_bytes());
@@ -127,7 +136,7 @@ impl Metadata {
             entries.push((key.into(), value.into()));
             block = rest;
         }
-        Ok(Self { entries })
+        Ok(Self { pairs: (!entries.is_empty()).then(|| Box::new(Pairs(entries))) })
     }
 }
 

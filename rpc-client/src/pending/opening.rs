@@ -7,7 +7,7 @@ use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rpc_core::caller::Request;
 use rpc_core::format::DecodeError;
@@ -18,7 +18,7 @@ use rpc_io::now;
 use serde::Serialize;
 use tokio::time::{Sleep, sleep_until};
 
-use super::{Pending, State};
+use super::{Intercepted, Pending, State};
 use crate::endpoint::Endpoint;
 use crate::error::{CallInfo, Error};
 use crate::link::Link;
@@ -44,7 +44,7 @@ type OnItsWay = (Arc<Link>, Arc<Duplex>);
 
 impl<A: Serialize + Send> Opening<A> {
     pub(crate) fn new(endpoint: Arc<Endpoint>, request: Request<A>, shape: Shape) -> Self {
-        let idle_timeout = request.options.idle_timeout;
+        let idle_timeout = request.options.as_ref().and_then(|options| options.idle_timeout);
         let mut call = Pending::new(endpoint, request);
         call.shape = Some(shape);
         Self { call, shape, idle_timeout }
@@ -130,7 +130,7 @@ struct Course {
     method: Cow<'static, str>,
     link: Arc<Link>,
     until: Until,
-    intercepted: Option<(Instant, usize)>,
+    intercepted: Option<Box<Intercepted>>,
     idle_timeout: Option<Duration>,
     /// While no item is there: until when one has to be.
     idle: Option<Pin<Box<Sleep>>>,
@@ -142,7 +142,7 @@ impl Course {
     }
 
     fn after(&mut self, outcome: Option<Result<(), &Error>>) {
-        if let Some((made, agreed)) = self.intercepted.take() {
+        if let Some(Intercepted { made, agreed }) = self.intercepted.take().map(|intercepted| *intercepted) {
             self.endpoint.after(&self.method, made, agreed, outcome);
         }
     }

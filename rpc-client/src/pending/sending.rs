@@ -13,7 +13,7 @@ use rpc_io::{now, with_scratch};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{Pending, State};
+use super::{Intercepted, Pending, State};
 use crate::args::Args;
 use crate::error::{Error, Lost};
 use crate::interceptor::Outgoing;
@@ -31,9 +31,19 @@ impl<A: Serialize + Send, R: DeserializeOwned + Send + 'static> Pending<A, R> {
     }
 
     /// Takes the options to heart and lets the interceptors see the call.
+    #[inline]
     pub(super) fn prepare(&mut self) -> Result<(), Error> {
-        let State::New(options) = mem::replace(&mut self.state, State::Ready) else { return Ok(()) };
-        let Options { timeout, parent, metadata, idempotent, .. } = options;
+        self.state = State::Ready;
+        if self.options.is_none() && self.endpoint.timeout.is_none() && self.endpoint.interceptors.is_empty() {
+            return Ok(());
+        }
+        self.prepare_in_full()
+    }
+
+    #[cold]
+    fn prepare_in_full(&mut self) -> Result<(), Error> {
+        let options = self.options.take().unwrap_or_default();
+        let Options { timeout, parent, metadata, idempotent, .. } = *options;
         self.idempotent = idempotent;
         self.metadata = metadata.map_err(|source| Error::Metadata { call: self.info(), source })?;
         self.until = Until::new(timeout.or(self.endpoint.timeout), parent);
@@ -48,13 +58,13 @@ impl<A: Serialize + Send, R: DeserializeOwned + Send + 'static> Pending<A, R> {
         let endpoint = self.endpoint.clone();
         let deadline = self.until.deadline();
         let made = now();
-        self.intercepted = Some((made, 0));
+        self.intercepted = Some(Box::new(Intercepted { made, agreed: 0 }));
         for (at, interceptor) in endpoint.interceptors.iter().enumerate() {
             let mut outgoing = Outgoing { method: &self.method, metadata: &mut self.metadata, deadline };
             if let Err(source) = interceptor.before(&mut outgoing) {
                 return Err(Error::Intercepted { call: self.info(), source: source.into() });
             }
-            self.intercepted = Some((made, at + 1));
+            self.intercepted = Some(Box::new(Intercepted { made, agreed: at + 1 }));
         }
         Ok(())
     }

@@ -68,6 +68,17 @@ pub(crate) enum Rejected {
     Lost(Lost),
 }
 
+#[inline]
+fn wake(writer: Option<Waker>, next: Vec<Waker>) {
+    if let Some(writer) = writer {
+        writer.wake();
+    }
+    // A look costs less than an iterator over nothing.
+    if !next.is_empty() {
+        next.into_iter().for_each(Waker::wake);
+    }
+}
+
 impl Shared {
     /// Towards a server that announced `limits`, for a client that announced `own`.
     pub(crate) fn new(limits: Limits, own: Limits) -> Self {
@@ -114,7 +125,7 @@ impl Shared {
         let next = state.next_in_queue();
         drop(state);
         drop(left);
-        writer.into_iter().chain(next).for_each(Waker::wake);
+        wake(writer, next);
         opened.map_err(Rejected::Open)
     }
 
@@ -126,7 +137,7 @@ impl Shared {
         let next = if polled.is_ready() { state.next_in_queue() } else { Vec::new() };
         drop(state);
         drop(replaced);
-        next.into_iter().for_each(Waker::wake);
+        wake(None, next);
         polled
     }
 
@@ -139,7 +150,7 @@ impl Shared {
         let next = state.next_in_queue();
         drop(state);
         drop(left);
-        writer.into_iter().chain(next).for_each(Waker::wake);
+        wake(writer, next);
     }
 
     /// The caller leaves the queue without a slot.
@@ -150,7 +161,7 @@ impl Shared {
         let next = state.next_in_queue();
         drop(state);
         drop(left);
-        next.into_iter().for_each(Waker::wake);
+        wake(None, next);
     }
 
     /// Ends the connection; true for the one that was first to say so.

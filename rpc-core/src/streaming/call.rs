@@ -129,7 +129,7 @@ impl<C: Caller, A: Serialize + Send, S: StreamShape> StreamCall<C, A, S> {
 
     /// The time that the whole call may take, until its last item is here; see [`Call::timeout`].
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.request.options.timeout = Some(timeout);
+        self.request.options.get_or_insert_default().timeout = Some(timeout);
         self
     }
 
@@ -140,26 +140,26 @@ impl<C: Caller, A: Serialize + Send, S: StreamShape> StreamCall<C, A, S> {
     where
         S: AnswersItems,
     {
-        self.request.options.idle_timeout = Some(timeout);
+        self.request.options.get_or_insert_default().idle_timeout = Some(timeout);
         self
     }
 
     /// Adds a pair to what goes beside the arguments; see [`Call::metadata`].
     pub fn metadata(mut self, key: &str, value: impl AsRef<[u8]>) -> Self {
-        self.request.options.add_metadata(key, value);
+        self.request.options.get_or_insert_default().add_metadata(key, value);
         self
     }
 
     /// Makes the call on behalf of the one that `cx` is the context of; see [`Call::within`].
     pub fn within(mut self, cx: &CallContext) -> Self {
-        self.request.options.set_parent(cx);
+        self.request.options.get_or_insert_default().set_parent(cx);
         self
     }
 
     /// Says that a server that did not begin to answer may be asked again, or another one in its place;
     /// see [`Call::idempotent`].
     pub fn idempotent(mut self) -> Self {
-        self.request.options.idempotent = true;
+        self.request.options.get_or_insert_default().idempotent = true;
         self
     }
 }
