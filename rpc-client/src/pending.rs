@@ -237,13 +237,14 @@ impl<A: Serialize + Send, R: DeserializeOwned + Send + 'static> Future for Pendi
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
-        let polled = this.poll_call(cx);
-        let polled = this.or_stopped(polled, cx);
-        if let Poll::Ready(Ok(_)) = &polled {
-            this.leave();
-            this.after(Some(Ok(())));
+        match this.poll_call(cx) {
+            Poll::Ready(Ok(reply)) => {
+                this.after(Some(Ok(())));
+                Poll::Ready(Ok(reply))
+            }
+            Poll::Pending if this.until.is_never() => Poll::Pending,
+            polled => this.or_stopped(polled, cx),
         }
-        polled
     }
 }
 
