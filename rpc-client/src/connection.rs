@@ -11,7 +11,7 @@ use rpc_core::ProtocolError;
 use rpc_core::input::Input;
 use rpc_core::liveness::{Check, Liveness};
 use rpc_core::output::Output;
-use rpc_io::{CHUNK, Timer, now};
+use rpc_io::{FULL, Timer, now};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -277,7 +277,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
         });
         Poll::Ready(match ready!(received) {
             Ok(Some((count, taken))) => {
-                self.more = count == CHUNK;
+                self.more = count >= FULL;
                 self.note(taken)
             }
             Ok(None) => ControlFlow::Break(Lost::Eof),

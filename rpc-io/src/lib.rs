@@ -26,8 +26,13 @@ use rpc_core::output::Output;
 use rpc_core::spare::Spare;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// Bytes that one read takes: with 8 KiB the system calls, not the frames, set the pace.
-pub const CHUNK: usize = 64 * 1024;
+/// A read of so many bytes is a full one: as much again may be there. With 8 KiB the system calls, not the frames,
+/// would set the pace.
+pub const FULL: usize = 64 * 1024;
+
+/// Bytes that one read takes. Bodies of round sizes have headers before them: the last one of a full read would come
+/// alone.
+pub const CHUNK: usize = FULL + 4 * 1024;
 
 /// Slices of one vectored write.
 const SLICES: usize = 32;
