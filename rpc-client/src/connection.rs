@@ -13,6 +13,7 @@ use rpc_core::liveness::{Check, Liveness};
 use rpc_core::output::Output;
 use rpc_io::{FULL, Timer, now};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::error::Lost;
@@ -39,6 +40,8 @@ pub(crate) struct Connection<IO> {
     items: usize,
     /// The server did not take all of it.
     blocked: bool,
+    /// Once woken, this task runs before those that were woken earlier.
+    overtakes: bool,
     /// `input` holds answers that were read but not taken.
     kept: bool,
     /// More answers may be at hand than were taken, whose callers have their turn first.
@@ -111,6 +114,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
             writing: Output::default(),
             items: 0,
             blocked: false,
+            overtakes: Handle::current().runtime_flavor() != RuntimeFlavor::CurrentThread,
             kept: false,
             more: false,
             woken: Vec::new(),
@@ -165,7 +169,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
                     // before the other callers. One step back lets them append too, and all goes out
                     // in one write: without it there are three to four times as many. With more answers at hand
                     // they have had their turn.
-                    if in_flight > 1 && !self.more {
+                    if self.overtakes && in_flight > 1 && !self.more {
                         tokio::task::yield_now().await;
                     }
                     rpc_io::lend_buffer(&mut self.writing);
