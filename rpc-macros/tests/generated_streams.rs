@@ -113,7 +113,12 @@ impl Caller for Recorder {
     where
         A: Serialize + Send,
     {
-        let opened = (request.method.into(), encoded(&request.args), shape, request.options.is_some_and(|options| options.idempotent));
+        let opened = (
+            request.method.into(),
+            encoded(&request.args),
+            shape,
+            request.options.is_some_and(|options| options.idempotent),
+        );
         self.0.lock().unwrap().push(opened);
         ready(Err(io::Error::other("recorded")))
     }

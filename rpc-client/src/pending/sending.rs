@@ -34,7 +34,8 @@ impl<A: Serialize + Send, R: DeserializeOwned + Send + 'static> Pending<A, R> {
     #[inline]
     pub(super) fn prepare(&mut self) -> Result<(), Error> {
         self.state = State::Ready;
-        if self.options.is_none() && self.endpoint.timeout.is_none() && self.endpoint.interceptors.is_empty() {
+        if self.options.is_none() && self.endpoint.timeout.is_none() && self.endpoint.interceptors.is_empty()
+        {
             return Ok(());
         }
         self.prepare_in_full()
