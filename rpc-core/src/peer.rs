@@ -1,5 +1,7 @@
 //! Who is at the other end of a connection, and what its CONNECT request said.
 
+mod headers;
+
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -7,6 +9,8 @@ use std::sync::Arc;
 use http::{Extensions, HeaderMap};
 
 use crate::format::Format;
+
+pub use headers::Headers;
 
 /// The other end of a connection, as the transport knows it.
 ///
@@ -58,7 +62,7 @@ pub struct Origin {
     /// Who calls.
     pub peer: Peer,
     /// The headers of the CONNECT request.
-    pub headers: HeaderMap,
+    pub headers: Headers,
     /// What bodies are encoded in.
     pub format: Format,
     /// What the server found out when it let the connection in.
@@ -121,13 +125,13 @@ impl Origin {
     /// Calls of `peer`, whose bodies are encoded so; without headers and extensions.
     #[must_use]
     pub fn new(peer: Peer, format: Format) -> Self {
-        Self { peer, headers: HeaderMap::new(), format, extensions: Extensions::new() }
+        Self { peer, headers: Headers::default(), format, extensions: Extensions::new() }
     }
 
     /// The same, with the headers of its request.
     #[must_use]
     pub fn with_headers(self, headers: HeaderMap) -> Self {
-        Self { headers, ..self }
+        Self { headers: headers.into(), ..self }
     }
 
     /// The same, with what the server found out.

@@ -1,6 +1,6 @@
 //! The server's half of a connection: which requests may come in, and what is owed for them.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::task::Waker;
 use std::time::{Duration, Instant};
@@ -27,7 +27,8 @@ pub struct Calls {
     limits: Limits,
     last: CallId,
     in_flight: u32,
-    streams: HashMap<CallId, Arc<Duplex>>,
+    /// In order, so that all of them hear of an end in the same one each time.
+    streams: BTreeMap<CallId, Arc<Duplex>>,
     /// Of the first stream, and of all others.
     hub: Option<Arc<Hub>>,
     refused: u32,
@@ -87,10 +88,8 @@ pub enum Event<'a> {
 impl Drop for Calls {
     /// The connection is gone: whoever holds on to half a stream of it is to know.
     fn drop(&mut self) {
-        let (mut woken, mut streams) = (Vec::new(), self.streams.drain().collect::<Vec<_>>());
-        // In order, so that they hear of it in the same one each time.
-        streams.sort_unstable_by_key(|(id, _)| *id);
-        streams.iter().for_each(|(_, duplex)| duplex.end(Outcome::Lost(Executed::Maybe), &mut woken));
+        let (mut woken, streams) = (Vec::new(), std::mem::take(&mut self.streams));
+        streams.values().for_each(|duplex| duplex.end(Outcome::Lost(Executed::Maybe), &mut woken));
         woken.into_iter().for_each(Waker::wake);
         drop(self.hub.take().map(|hub| hub.close()));
     }
@@ -104,7 +103,7 @@ impl Calls {
             limits,
             last: CallId::NONE,
             in_flight: 0,
-            streams: HashMap::new(),
+            streams: BTreeMap::new(),
             hub: None,
             refused: 0,
             methods: 0,

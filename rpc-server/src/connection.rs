@@ -15,6 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::error::ConnectionError;
 use crate::linger::linger;
+use crate::room::Place;
 use crate::session::Session;
 use crate::shutdown::Phase;
 use crate::state::State;
@@ -53,6 +54,7 @@ pub(crate) struct Connection<IO> {
     timeouts: Timeouts,
     /// Bytes that have gone out since the streams had their turn.
     unfilled: usize,
+    _place: Place,
 }
 
 enum Turn {
@@ -67,7 +69,14 @@ enum Turn {
 }
 
 impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
-    pub(crate) fn new(io: IO, input: Input, server: Arc<State>, origin: Origin, limits: Limits) -> Self {
+    pub(crate) fn new(
+        io: IO,
+        input: Input,
+        server: Arc<State>,
+        origin: Origin,
+        limits: Limits,
+        place: Place,
+    ) -> Self {
         Self {
             io,
             kept: !input.is_empty(),
@@ -78,54 +87,72 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
             unfilled: 0,
             timeouts: Timeouts::new(&server.config, server.connection_age()),
             server,
+            _place: place,
         }
     }
 
     /// Appends the acceptance of the CONNECT request, which goes out before the first frame.
     pub(crate) fn accept(&mut self, acceptance: &[u8]) {
+        rpc_io::lend_buffer(&mut self.session.out);
         self.session.out.extend(acceptance);
     }
 
     /// Serves until the connection ends.
-    pub(crate) async fn run(mut self: Box<Self>) -> Result<(), ConnectionError> {
+    pub(crate) fn run(mut self) -> impl Future<Output = Result<(), ConnectionError>> {
         // Handlers that are ready must not look as if they were not: this task minds its turns
         // itself.
-        tokio::task::coop::unconstrained(self.serve()).await
+        tokio::task::coop::unconstrained(async move {
+            let last = self.serve().await;
+            // In a box of its own: while a connection is idle, there is to be no room for its end.
+            Box::pin(self.end(last)).await
+        })
     }
 
-    async fn serve(&mut self) -> Result<(), ConnectionError> {
+    /// The turn with which the connection ends.
+    async fn serve(&mut self) -> Turn {
         let server = self.server.clone();
-        let mut drain = pin!(server.shutdown.drain.cancelled());
-        let mut cancel = pin!(server.shutdown.cancel.cancelled());
-        let mut known: Option<Waker> = None;
+        let shutdown = &server.shutdown;
+        let mut next_phase = pin!(shutdown.after(Phase::Serving));
+        let mut known: Option<(Phase, Waker)> = None;
         loop {
             let turn = poll_fn(|cx| {
-                // Polled only to be woken; which of them fired, the phase tells for less.
-                if !known.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
-                    let _ = drain.as_mut().poll(cx);
-                    let _ = cancel.as_mut().poll(cx);
-                    known = Some(cx.waker().clone());
+                // Polled only to be woken; that it has begun, the phase tells for less.
+                while known
+                    .as_ref()
+                    .is_none_or(|(phase, waker)| *phase != shutdown.phase() || !waker.will_wake(cx.waker()))
+                {
+                    let phase = shutdown.phase();
+                    next_phase.set(shutdown.after(phase));
+                    let _ = next_phase.as_mut().poll(cx);
+                    known = Some((phase, cx.waker().clone()));
                 }
                 self.poll_turn(cx)
             });
             match turn.await {
                 Turn::Yield => tokio::task::yield_now().await,
-                Turn::Over => {
-                    linger(&mut self.io, &mut self.session.out, server.config.write_timeout).await;
-                    return Ok(());
-                }
-                Turn::Broken(error) => {
-                    tracing::debug!(%error, "client broke the protocol");
-                    self.send_away((&error).into(), error.to_string()).await;
-                    return Err(ConnectionError::Protocol(error));
-                }
-                Turn::Late(after) => {
-                    let error = ConnectionError::FrameTimeout { after };
-                    self.send_away(GoAwayReason::Protocol, error.to_string()).await;
-                    return Err(error);
-                }
-                Turn::Failed(error) => return Err(error),
+                last => return last,
             }
+        }
+    }
+
+    /// Sees to it that the last words arrive.
+    async fn end(&mut self, last: Turn) -> Result<(), ConnectionError> {
+        match last {
+            Turn::Yield | Turn::Over => {
+                linger(&mut self.io, &mut self.session.out, self.server.config.write_timeout).await;
+                Ok(())
+            }
+            Turn::Broken(error) => {
+                tracing::debug!(%error, "client broke the protocol");
+                self.send_away((&error).into(), error.to_string()).await;
+                Err(ConnectionError::Protocol(error))
+            }
+            Turn::Late(after) => {
+                let error = ConnectionError::FrameTimeout { after };
+                self.send_away(GoAwayReason::Protocol, error.to_string()).await;
+                Err(error)
+            }
+            Turn::Failed(error) => Err(error),
         }
     }
 

@@ -15,8 +15,6 @@ use rpc_core::handshake::{
 };
 use rpc_core::input::Input;
 use rpc_core::output::Output;
-#[cfg(feature = "tls")]
-use rpc_io::tls::tokio_rustls::server::TlsStream;
 use rpc_io::{Head, HeadError, Stream};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::error::Elapsed;
@@ -41,38 +39,9 @@ pub(crate) struct Door {
     peer: Peer,
 }
 
-/// A connection on which HTTP has ended. What the HTTP phase took is freed by now.
-pub(crate) struct Entered<IO> {
-    server: Arc<State>,
-    taker: Taker<IO>,
-    place: Place,
-}
-
-/// Who has taken it over.
-enum Taker<IO> {
-    Rpc(Box<Connection<IO>>),
-    Route(Boxed<()>),
-}
-
-impl<IO: AsyncRead + AsyncWrite + Unpin> Entered<IO> {
-    /// Serves it until it ends.
-    pub(crate) async fn serve(self) -> Result<(), ConnectionError> {
-        let Self { server, taker, place: _place } = self;
-        match taker {
-            Taker::Rpc(connection) => connection.run().await,
-            Taker::Route(taker) => {
-                let ended = server.shutdown.cancel.run_until_cancelled(guarded(taker)).await;
-                match ended {
-                    Some(ended) => ended.map_err(|_| ConnectionError::Panicked),
-                    None => {
-                        server.shutdown.count_cut_off();
-                        Ok(())
-                    }
-                }
-            }
-        }
-    }
-}
+/// What goes on where HTTP has ended, until the connection does: in a box, and what the HTTP phase took is
+/// freed by now.
+pub(crate) type Entered = Boxed<Result<(), ConnectionError>>;
 
 /// Why there is no request.
 enum NoRequest {
@@ -94,7 +63,7 @@ impl Door {
     }
 
     /// Answers the request head; the right one lets the connection in.
-    pub(crate) async fn enter<IO>(self, mut io: IO) -> Result<Option<Entered<IO>>, ConnectionError>
+    pub(crate) async fn enter<IO>(self, mut io: IO) -> Result<Option<Entered>, ConnectionError>
     where
         IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
@@ -117,7 +86,7 @@ impl Door {
         mut self,
         io: IO,
         tls: ServerTls,
-    ) -> Result<Option<Entered<TlsStream<IO>>>, ConnectionError>
+    ) -> Result<Option<Entered>, ConnectionError>
     where
         IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
@@ -129,7 +98,7 @@ impl Door {
         self.enter_at(io, place).await
     }
 
-    async fn enter_at<IO>(self, mut io: IO, place: Place) -> Result<Option<Entered<IO>>, ConnectionError>
+    async fn enter_at<IO>(self, mut io: IO, place: Place) -> Result<Option<Entered>, ConnectionError>
     where
         IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
@@ -148,9 +117,9 @@ impl Door {
                 input.keep(&rest);
                 let mut acceptance = Vec::new();
                 write_acceptance(origin.format, server.config.limits, &mut acceptance);
-                let mut connection = Box::new(Connection::new(io, input, server.clone(), origin, limits));
+                let mut connection = Connection::new(io, input, server, origin, limits, place);
                 connection.accept(&acceptance);
-                return Ok(Some(Entered { server, taker: Taker::Rpc(connection), place }));
+                return Ok(Some(Box::pin(connection.run())));
             }
             Ok(Decision::Route(route, request)) => {
                 let reply = self.reply(route, request);
@@ -161,8 +130,8 @@ impl Door {
         match reply {
             Ok(Kind::Hijack(taker)) => {
                 let stream = Stream::new(io, rest);
-                let taker = Taker::Route(taker(Hijacked::new(stream, server.shutdown.drain.clone())));
-                Ok(Some(Entered { server, taker, place }))
+                let taker = taker(Hijacked::new(stream, server.shutdown.drain.clone()));
+                Ok(Some(Box::pin(taken_over(server, taker, place))))
             }
             Ok(Kind::Respond(response)) => {
                 let mut bytes = Vec::new();
@@ -223,6 +192,17 @@ impl Door {
         let mut out = Output::default();
         out.extend(bytes);
         linger(io, &mut out, self.server.config.write_timeout).await;
+    }
+}
+
+/// Runs what has taken a connection over, as long as the server lets it.
+async fn taken_over(server: Arc<State>, taker: Boxed<()>, _place: Place) -> Result<(), ConnectionError> {
+    match server.shutdown.cancel.run_until_cancelled(guarded(taker)).await {
+        Some(ended) => ended.map_err(|_| ConnectionError::Panicked),
+        None => {
+            server.shutdown.count_cut_off();
+            Ok(())
+        }
     }
 }
 

@@ -44,6 +44,7 @@ mod state;
 mod timeouts;
 #[cfg(feature = "tls")]
 mod tls;
+mod unready;
 mod waiting;
 
 // Types of theirs stand in ours.

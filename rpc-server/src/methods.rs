@@ -27,6 +27,10 @@ impl Methods {
     pub(crate) fn introduce(&mut self, server: &State, origin: &Arc<Origin>, name: &[u8]) -> usize {
         let found = server.registry.find(name);
         let first = found.as_ref().ok().and_then(|entry| self.0.iter().position(|known| known.is_of(entry)));
+        if self.0.is_empty() {
+            // Many connections call one method all their life; room for four would come with it.
+            self.0.reserve_exact(1);
+        }
         self.0.push(first.map_or_else(|| Route::to(found, origin), Route::Same));
         first.unwrap_or(self.0.len() - 1)
     }

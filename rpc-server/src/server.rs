@@ -94,22 +94,21 @@ impl Server {
         self.serve_entered(Box::pin(door.enter_tls(io, tls)))
     }
 
-    /// Serves what the HTTP phase lets in. That is boxed, so that nothing of it is left in the
-    /// connection's task.
-    fn serve_entered<IO, F>(
+    /// Serves what the HTTP phase lets in. Both are boxed, so that the connection's task has in it
+    /// neither of them.
+    fn serve_entered<F>(
         &self,
         entering: Pin<Box<F>>,
-    ) -> impl Future<Output = Result<(), ConnectionError>> + Send + use<IO, F>
+    ) -> impl Future<Output = Result<(), ConnectionError>> + Send + use<F>
     where
-        IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-        F: Future<Output = Result<Option<Entered<IO>>, ConnectionError>> + Send,
+        F: Future<Output = Result<Option<Entered>, ConnectionError>> + Send,
     {
         // Tracked from here on, so that a shutdown waits for it.
         let tracked = self.state.shutdown.connections.token();
         async move {
             let _tracked = tracked;
             match entering.await? {
-                Some(entered) => entered.serve().await,
+                Some(entered) => entered.await,
                 None => Ok(()),
             }
         }

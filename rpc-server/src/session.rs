@@ -1,13 +1,10 @@
 //! The calls of one connection: from a request's frame to its terminal frame. No socket in here.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context as TaskContext, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use futures_util::StreamExt;
-use futures_util::stream::FuturesUnordered;
 use rpc_core::frame::Frame;
 use rpc_core::lane::{Ended as Answered, Lane, put_status};
 use rpc_core::message::{GoAway, GoAwayReason, Method};
@@ -24,6 +21,7 @@ use crate::methods::{Methods, Route};
 use crate::registry::{Entry, SLOW};
 use crate::shutdown::Phase;
 use crate::state::State;
+use crate::unready::Unready;
 use crate::waiting::{Done, Held, Record, Waiting};
 
 /// After a batch that took too long, so many calls are timed one by one to find the slow method.
@@ -37,11 +35,8 @@ pub(crate) struct Session {
     origin: Arc<Origin>,
     calls: Calls,
     methods: Methods,
-    /// Made for the first call that waits: an idle connection is not to hold 300 bytes for none.
-    waiting: Option<FuturesUnordered<Waiting>>,
-    /// Of the calls in `waiting`; in order, so that they are given up in the same one each time.
-    contexts: BTreeMap<CallId, Context>,
-    deadlines: BTreeSet<(Instant, CallId)>,
+    /// Made for the first call that waits: an idle connection is not to hold 400 bytes for none.
+    unready: Option<Box<Unready>>,
     pub(crate) out: Output,
     /// What the client takes.
     limits: Limits,
@@ -57,9 +52,7 @@ impl Session {
             server,
             origin: Arc::new(origin),
             methods: Methods::default(),
-            waiting: None,
-            contexts: BTreeMap::new(),
-            deadlines: BTreeSet::new(),
+            unready: None,
             out: Output::default(),
             limits,
             hub: None,
@@ -79,7 +72,7 @@ impl Session {
 
     /// When [`expire`](Self::expire) is due.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        self.deadlines.first().map(|(at, _)| *at)
+        self.unready.as_ref()?.next_deadline()
     }
 
     /// Takes one frame. `now` is the time of its batch.
@@ -93,8 +86,8 @@ impl Session {
         match self.calls.receive(frame, now)? {
             Event::Request(request) => self.request(request, now, cx),
             Event::Cancel(id) => {
-                if let Some(context) = self.contexts.get(&id) {
-                    context.cancel(CancelReason::Caller);
+                if let Some(unready) = &self.unready {
+                    unready.cancel(id, CancelReason::Caller);
                 }
             }
             Event::Stream(waker) => waker.wake(),
@@ -182,11 +175,7 @@ impl Session {
         let context = lane.context().clone();
         let record = Record { entry: entry.clone(), context: context.clone(), intercepted, span, limit };
         let waiting = Waiting::new(lane.detach(), execution, record, held);
-        if let Some(deadline) = deadline {
-            self.deadlines.insert((deadline, id));
-        }
-        self.contexts.insert(id, context);
-        self.waiting.get_or_insert_default().push(waiting);
+        self.unready.get_or_insert_default().push(context, waiting);
     }
 
     #[inline]
@@ -219,10 +208,10 @@ impl Session {
 
     /// Answers the calls that have ended, until `mark` bytes of output wait.
     pub(crate) fn poll_waiting(&mut self, mark: usize, cx: &mut TaskContext<'_>) {
-        while let Some(waiting) = self.waiting.as_mut().filter(|waiting| !waiting.is_empty())
+        while let Some(unready) = &mut self.unready
             && self.out.len() < mark
+            && let Poll::Ready(Some(done)) = unready.poll_next(cx)
         {
-            let Poll::Ready(Some(done)) = waiting.poll_next_unpin(cx) else { return };
             self.answer(done);
         }
     }
@@ -230,10 +219,6 @@ impl Session {
     fn answer(&mut self, done: Done) {
         let Done { record, running } = done;
         let id = record.context.id();
-        self.contexts.remove(&id);
-        if let Some(deadline) = record.context.deadline() {
-            self.deadlines.remove(&(deadline, id));
-        }
         let answered = match running {
             Ok(mut running) => running.reply(self.limits.max_frame, &mut self.out),
             Err(status) => {
@@ -261,13 +246,8 @@ impl Session {
 
     /// Gives up the calls whose deadline has passed.
     pub(crate) fn expire(&mut self, now: Instant) {
-        while let Some((at, id)) = self.deadlines.first().copied()
-            && at <= now
-        {
-            self.deadlines.pop_first();
-            if let Some(context) = self.contexts.get(&id) {
-                context.cancel(CancelReason::Deadline);
-            }
+        if let Some(unready) = &mut self.unready {
+            unready.expire(now);
         }
     }
 
@@ -278,12 +258,18 @@ impl Session {
 
     /// Gives up all calls.
     pub(crate) fn cancel_all(&mut self, reason: CancelReason) {
-        self.contexts.values().for_each(|context| context.cancel(reason));
+        self.unanswered().for_each(|context| context.cancel(reason));
+    }
+
+    fn unanswered(&self) -> impl Iterator<Item = &Context> {
+        self.unready.iter().flat_map(|unready| unready.contexts())
     }
 
     /// Drops the handlers: their answers are not wanted any more.
     pub(crate) fn abandon(&mut self) {
-        self.waiting = None;
+        if let Some(unready) = &mut self.unready {
+            unready.abandon();
+        }
     }
 
     /// Tells the client to make no new calls.
@@ -344,7 +330,7 @@ impl Drop for Session {
     /// Calls that were cancelled and could not be answered any more were cancelled all the same.
     fn drop(&mut self) {
         if self.server.shutdown.phase() >= Phase::Draining {
-            let cancelled = self.contexts.values().filter(|context| was_cancelled_by_us(context));
+            let cancelled = self.unanswered().filter(|context| was_cancelled_by_us(context));
             cancelled.for_each(|_| self.server.shutdown.count_cancelled());
         }
     }

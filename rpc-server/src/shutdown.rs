@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 use tokio_util::task::TaskTracker;
 
 /// How far the end has come.
@@ -51,6 +51,14 @@ impl Shutdown {
             0 => Phase::Serving,
             1 => Phase::Draining,
             _ => Phase::Cancelling,
+        }
+    }
+
+    /// Ready when the phase after this one has begun.
+    pub(crate) fn after(&self, phase: Phase) -> WaitForCancellationFuture<'_> {
+        match phase {
+            Phase::Serving => self.drain.cancelled(),
+            Phase::Draining | Phase::Cancelling => self.cancel.cancelled(),
         }
     }
 
