@@ -96,13 +96,18 @@ impl Task {
     }
 
     fn take_answers(&mut self) {
-        let bytes = self.server.output();
+        let mut bytes = self.server.output();
         if bytes.is_empty() {
             return;
         }
-        let received = self.shared.receive(self.now, &mut self.woken, &mut self.input, &bytes);
-        self.woken.drain(..).for_each(Waker::wake);
-        received.expect("an honest server");
+        loop {
+            let received = self.shared.receive(self.now, &mut self.woken, &mut self.input, &bytes);
+            self.woken.drain(..).for_each(Waker::wake);
+            if !received.expect("an honest server").kept {
+                return;
+            }
+            bytes.clear();
+        }
     }
 }
 
