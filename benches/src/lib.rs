@@ -7,6 +7,7 @@ pub mod drive;
 pub mod floor;
 pub mod measure;
 pub mod netrpc;
+pub mod open;
 pub mod ours;
 #[cfg(feature = "peers")]
 pub mod peers;

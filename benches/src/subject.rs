@@ -8,12 +8,13 @@ use anyhow::{Error, Result, anyhow, bail};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-use crate::case::Load;
+use crate::case::{Case, Load};
 use crate::drive::drive;
 use crate::measure::Meter;
-use crate::ours::Ours;
 #[cfg(feature = "peers")]
-use crate::peers::{protosocket, tarpc, tonic};
+use crate::peers::{capnp, protosocket, tarpc, tonic};
+#[cfg(feature = "tls")]
+use crate::tls;
 use crate::{floor, netrpc, ours};
 
 /// A server and a client that belong together.
@@ -33,12 +34,18 @@ pub enum Subject {
     /// protosocket-rpc.
     #[cfg(feature = "peers")]
     Protosocket,
+    /// Cap'n Proto's calls.
+    #[cfg(feature = "peers")]
+    Capnp,
     /// gRPC.
     #[cfg(feature = "peers")]
     Tonic,
     /// This project over TLS.
     #[cfg(feature = "tls")]
     Tls,
+    /// gRPC over TLS.
+    #[cfg(all(feature = "peers", feature = "tls"))]
+    TonicTls,
 }
 
 /// A server that can be connected to.
@@ -62,9 +69,13 @@ impl Subject {
         #[cfg(feature = "peers")]
         Self::Protosocket,
         #[cfg(feature = "peers")]
+        Self::Capnp,
+        #[cfg(feature = "peers")]
         Self::Tonic,
         #[cfg(feature = "tls")]
         Self::Tls,
+        #[cfg(all(feature = "peers", feature = "tls"))]
+        Self::TonicTls,
     ];
 
     /// Those that are measured when nothing else is asked for.
@@ -83,9 +94,31 @@ impl Subject {
             #[cfg(feature = "peers")]
             Self::Protosocket => "protosocket",
             #[cfg(feature = "peers")]
+            Self::Capnp => "capnp",
+            #[cfg(feature = "peers")]
             Self::Tonic => "tonic",
             #[cfg(feature = "tls")]
             Self::Tls => "tls",
+            #[cfg(all(feature = "peers", feature = "tls"))]
+            Self::TonicTls => "tonic-tls",
+        }
+    }
+
+    /// Whether this is measured of it: not all of them know streams.
+    #[must_use]
+    pub fn has(self, case: Case) -> bool {
+        let streams =
+            matches!(case, Case::SmallItems | Case::Quotes | Case::LargeItems | Case::Beside | Case::Bidi);
+        match self {
+            Self::Floor => !matches!(case, Case::Wait | Case::Beside),
+            Self::NetRpc => !streams,
+            #[cfg(feature = "peers")]
+            Self::Tarpc => !streams,
+            #[cfg(feature = "peers")]
+            Self::Protosocket => !matches!(case, Case::Quotes | Case::Bidi),
+            #[cfg(feature = "peers")]
+            Self::Capnp => !streams && case != Case::Connect,
+            _ => true,
         }
     }
 
@@ -126,12 +159,19 @@ impl Subject {
                 Ok(Serving { told: address.to_string(), serve })
             }
             #[cfg(feature = "peers")]
+            Self::Capnp => {
+                let (listener, told) = bind(address).await?;
+                Ok(Serving { told, serve: Box::pin(capnp::serve(listener.into_std()?)) })
+            }
+            #[cfg(feature = "peers")]
             Self::Tonic => {
                 let (listener, told) = bind(address).await?;
                 Ok(Serving { told, serve: Box::pin(tonic::serve(listener)) })
             }
             #[cfg(feature = "tls")]
-            Self::Tls => crate::tls::listen(address).await,
+            Self::Tls => tls::listen(address).await,
+            #[cfg(all(feature = "peers", feature = "tls"))]
+            Self::TonicTls => tonic::listen_tls(address).await,
         }
     }
 
@@ -144,31 +184,43 @@ impl Subject {
         match self {
             Self::Floor => floor::drive(told.parse()?, load, meter).await,
             Self::Ours | Self::Unix => {
-                drive(async || Ok(Ours::from(ours::dial(told).await?)), load, meter).await
+                let told = told.to_owned();
+                drive(move || ours::connect(told.clone()), load, meter).await
             }
             Self::NetRpc => bail!("net/rpc is a program of its own"),
             #[cfg(feature = "peers")]
             Self::Tarpc => {
                 let address = told.parse()?;
-                drive(|| tarpc::connect(address), load, meter).await
+                drive(move || tarpc::connect(address), load, meter).await
             }
             #[cfg(feature = "peers")]
             Self::Protosocket => {
                 let address = told.parse()?;
-                drive(|| protosocket::connect(address), load, meter).await
+                drive(move || protosocket::connect(address), load, meter).await
             }
             #[cfg(feature = "peers")]
+            Self::Capnp => capnp::drive(told.parse()?, load, meter),
+            #[cfg(feature = "peers")]
             Self::Tonic => {
-                let address = told.parse()?;
-                drive(|| tonic::connect(address), load, meter).await
+                let endpoint = tonic::endpoint(told)?;
+                drive(move || tonic::connect(endpoint.clone()), load, meter).await
             }
             #[cfg(feature = "tls")]
-            Self::Tls => drive(async || Ok(Ours::from(crate::tls::dial(told).await?)), load, meter).await,
+            Self::Tls => {
+                let (address, trusted) = tls::trusting(told)?;
+                drive(move || tls::connect(address.clone(), trusted.clone()), load, meter).await
+            }
+            #[cfg(all(feature = "peers", feature = "tls"))]
+            Self::TonicTls => {
+                let endpoint = tonic::trusting(told)?;
+                drive(move || tonic::connect(endpoint.clone()), load, meter).await
+            }
         }
     }
 }
 
-async fn bind(address: &str) -> Result<(TcpListener, String)> {
+/// A listener, and where it listens.
+pub(crate) async fn bind(address: &str) -> Result<(TcpListener, String)> {
     let listener = TcpListener::bind(address).await?;
     let told = listener.local_addr()?.to_string();
     Ok((listener, told))

@@ -22,8 +22,9 @@ compare [--rounds N] [--seconds N] [--case NAME].. [--subject NAME].. [--json FI
 compare serve SUBJECT [--listen ADDRESS] [--runtime current|multi]
 compare drive SUBJECT ADDRESS --case NAME [--seconds N] [--runtime current|multi]
 
-cases: one c64 c256 8x32 1mib; with streams: items64 quotes items64k, beside (ours alone)
-subjects: floor ours unix, with the feature `tls` also tls, with `peers` also tonic (streams alone)";
+cases: one c64 c256 8x32 4kib 1mib wait connect; with streams: items64 quotes items64k beside bidi64
+subjects: floor ours unix netrpc; with the feature `tls` also tls, with `peers` also tarpc protosocket capnp tonic,
+          with both also tonic-tls. A case that a subject does not have is left out.";
 
 /// The flavour of tokio's runtime.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -32,7 +32,7 @@ pub(crate) fn progress(run: &Run) -> String {
 pub(crate) fn table(plan: &Plan, tracer: Option<Tracer>, runs: &[Run]) -> String {
     let mut text = HEAD.to_owned();
     for case in &plan.cases {
-        for subject in &plan.subjects {
+        for subject in plan.subjects.iter().filter(|subject| subject.has(*case)) {
             text.push_str(&row(*case, *subject, runs));
         }
     }
