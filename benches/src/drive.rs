@@ -45,9 +45,12 @@ pub async fn drive<C: Caller, F: Future<Output = Result<C>>>(
     load: Load,
     meter: &mut Meter,
 ) -> Result<JoinSet<Result<()>>> {
-    let mut tasks = JoinSet::new();
+    let (mut tasks, mut clients) = (JoinSet::new(), Vec::new());
+    // All before the first call: beside thousands of busy ones, opening another takes its time.
     for _ in 0..load.connections {
-        let client = connect().await?;
+        clients.push(connect().await?);
+    }
+    for client in clients {
         for at in 0..load.in_flight {
             let (client, tally) = (client.clone(), meter.tally(load.timed));
             match load.body {

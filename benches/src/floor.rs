@@ -152,9 +152,11 @@ async fn take(mut stream: TcpStream, size: usize, mut tally: Tally) -> Result<()
 /// # Errors
 /// When a connection cannot be opened.
 pub async fn drive(address: SocketAddr, load: Load, meter: &mut Meter) -> Result<JoinSet<Result<()>>> {
-    let mut tasks = JoinSet::new();
+    let (mut tasks, mut streams) = (JoinSet::new(), Vec::new());
     for _ in 0..load.connections {
-        let stream = TcpStream::connect(address).await?;
+        streams.push(TcpStream::connect(address).await?);
+    }
+    for stream in streams {
         stream.set_nodelay(true)?;
         let tally = meter.tally(load.timed);
         match load.body {

@@ -8,7 +8,7 @@ use anyhow::{Error, Result, anyhow, bail};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-use crate::case::Load;
+use crate::case::{Body, Case, Load};
 use crate::drive::drive;
 use crate::measure::Meter;
 use crate::ours::Ours;
@@ -86,6 +86,25 @@ impl Subject {
             Self::Tonic => "tonic",
             #[cfg(feature = "tls")]
             Self::Tls => "tls",
+        }
+    }
+
+    /// Whether this load can be put on it.
+    #[must_use]
+    pub fn has(self, case: Case) -> bool {
+        #[cfg(feature = "peers")]
+        let streams = !matches!(self, Self::NetRpc | Self::Tarpc | Self::Protosocket);
+        #[cfg(not(feature = "peers"))]
+        let streams = self != Self::NetRpc;
+        #[cfg(feature = "peers")]
+        let streams_beside_calls = streams && !matches!(self, Self::Floor | Self::Tonic);
+        #[cfg(not(feature = "peers"))]
+        let streams_beside_calls = streams && self != Self::Floor;
+        match case.load().body {
+            Body::Small | Body::Echo(_) => true,
+            Body::Wait => self != Self::Floor,
+            Body::Items(_) | Body::Quotes => streams,
+            Body::Beside(_) => streams_beside_calls,
         }
     }
 

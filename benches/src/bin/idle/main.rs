@@ -1,7 +1,6 @@
 //! What an idle connection keeps in memory, on the server and on the client, beside what it keeps
 //! with other frameworks: `idle`, and what it starts, `idle serve` and `idle hold`.
 
-mod descriptors;
 mod hold;
 mod memory;
 mod process;
@@ -11,6 +10,7 @@ mod serve;
 mod subject;
 
 use anyhow::{Result, bail};
+use benches::descriptors;
 use lexopt::prelude::*;
 
 use crate::rounds::Plan;
