@@ -17,7 +17,7 @@ use crate::rounds::Plan;
 use crate::subject::Subject;
 
 const USAGE: &str = "\
-idle [--connections N] [--rounds N] [--subject NAME]..
+idle [--connections N] [--rounds N] [--subject NAME].. [--json FILE]
 idle serve SUBJECT
 idle hold SUBJECT ADDRESS [--connections N]
 
@@ -31,6 +31,7 @@ fn main() -> Result<()> {
         match argument {
             Long("connections") => plan.connections = parser.value()?.parse()?,
             Long("rounds") => plan.rounds = parser.value()?.parse()?,
+            Long("json") => plan.json = Some(parser.value()?.into()),
             Long("subject") => subjects.push(parser.value()?.parse::<Subject>()?),
             Short('h') | Long("help") => {
                 println!("{USAGE}");
