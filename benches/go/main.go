@@ -1,16 +1,18 @@
-// Go's net/rpc as it comes (gob, CONNECT over HTTP), with the command line and the output of `compare serve` and
-// `compare drive`, which start it.
+// Go's net/rpc as it comes (gob, CONNECT over HTTP), with the command lines and the output of `compare serve`,
+// `compare drive` and `idle hold`, in whose place it is started.
 package main
 
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"net"
 	"net/http"
 	"net/rpc"
 	"os"
+	"runtime"
 	"sort"
 	"strconv"
 	"sync"
@@ -67,6 +69,8 @@ type load struct {
 	connections, inFlight int
 	body                  int
 	wait, timed           bool
+	// A connection for each call; as many at once as there are connections.
+	connect bool
 }
 
 var cases = map[string]load{
@@ -77,11 +81,13 @@ var cases = map[string]load{
 	"4kib": {connections: 1, inFlight: 32, body: 4096},
 	"1mib": {connections: 1, inFlight: 4, body: 1 << 20},
 	"wait": {connections: 1, inFlight: 256, wait: true},
+
+	"connect": {connections: 8, connect: true},
 }
 
 func main() {
 	words := os.Args[1:]
-	flags := map[string]string{"--seconds": "2", "--case": "", "--runtime": "", "--listen": "127.0.0.1:0"}
+	flags := map[string]string{"--seconds": "2", "--case": "", "--runtime": "", "--listen": "127.0.0.1:0", "--connections": "9000"}
 	var plain []string
 	for at := 0; at < len(words); at++ {
 		if _, known := flags[words[at]]; known && at+1 < len(words) {
@@ -101,8 +107,14 @@ func main() {
 			fail(fmt.Errorf("no case %q for so many seconds: %q", flags["--case"], flags["--seconds"]))
 		}
 		drive(plain[2], load, time.Duration(seconds*float64(time.Second)))
+	case len(plain) == 3 && plain[0] == "hold":
+		connections, err := strconv.Atoi(flags["--connections"])
+		if err != nil {
+			fail(err)
+		}
+		hold(plain[2], connections)
 	default:
-		fail(fmt.Errorf("serve NAME or drive NAME ADDRESS"))
+		fail(fmt.Errorf("serve NAME, drive NAME ADDRESS or hold NAME ADDRESS"))
 	}
 }
 
@@ -130,10 +142,18 @@ func drive(address string, load load, span time.Duration) {
 	var mutex sync.Mutex
 	var micros []float64
 	for at := 0; at < load.connections; at++ {
-		client, err := rpc.DialHTTP("tcp", address)
-		if err != nil {
-			fail(err)
+		if load.connect {
+			go func() {
+				for b := int64(0); ; b++ {
+					if err := open(address, b).Close(); err != nil {
+						fail(err)
+					}
+					calls.Add(1)
+				}
+			}()
+			continue
 		}
+		client := dial(address)
 		for task := 0; task < load.inFlight; task++ {
 			go func(b int64) {
 				body := make([]byte, load.body)
@@ -163,6 +183,51 @@ func drive(address string, load load, span time.Duration) {
 	sort.Float64s(micros)
 	sample.P50, sample.P99 = quantile(micros, 0.5), quantile(micros, 0.99)
 	say(sample)
+}
+
+// Opens one connection and says `warm`; told to go on, opens the others and says `holding`. Ends with its input.
+func hold(address string, connections int) {
+	held := make([]*rpc.Client, connections+1)
+	held[connections] = open(address, 6)
+	fmt.Println("warm")
+	input := bufio.NewScanner(os.Stdin)
+	if !input.Scan() {
+		return
+	}
+	var opening sync.WaitGroup
+	atOnce := make(chan struct{}, 64)
+	for at := 0; at < connections; at++ {
+		opening.Add(1)
+		atOnce <- struct{}{}
+		go func(at int) {
+			held[at] = open(address, int64(at))
+			<-atOnce
+			opening.Done()
+		}(at)
+	}
+	opening.Wait()
+	fmt.Println("holding")
+	for input.Scan() {
+	}
+	runtime.KeepAlive(held)
+}
+
+// A connection with one call behind it.
+func open(address string, b int64) *rpc.Client {
+	client := dial(address)
+	call(client, load{}, nil, b)
+	return client
+}
+
+func dial(address string) *rpc.Client {
+	client, err := rpc.DialHTTP("tcp", address)
+	if errors.Is(err, syscall.EADDRNOTAVAIL) {
+		err = fmt.Errorf("the ephemeral ports are used up: connections that were closed keep theirs (TIME_WAIT): %w", err)
+	}
+	if err != nil {
+		fail(err)
+	}
+	return client
 }
 
 func call(client *rpc.Client, load load, body []byte, b int64) {

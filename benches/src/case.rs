@@ -35,6 +35,10 @@ pub enum Case {
     LargeItems,
     /// One call at a time, beside a stream of items of 64 KiB on the same connection.
     Beside,
+    /// One stream both ways, of items of 64 bytes that come back.
+    Bidi,
+    /// Connections that are opened for one call each, 8 at once.
+    Connect,
 }
 
 /// What goes in and out with each call.
@@ -52,11 +56,25 @@ pub enum Body {
     Quotes,
     /// As [`Small`](Self::Small), beside a stream of items of so many bytes that nobody counts.
     Beside(usize),
+    /// A stream of items of so many bytes and their echoes; each echo counts as a call.
+    Bidi(usize),
 }
 
 /// What a [`Case`] consists of.
 #[derive(Clone, Copy, Debug)]
-pub struct Load {
+pub enum Load {
+    /// Calls on connections that stay open.
+    Calls(Calls),
+    /// So many tasks, each of which opens a connection, makes one small call on it and closes it, over and over.
+    /// Each connection counts as a call.
+    Connect(usize),
+    /// So many connections, which are kept open with one small call behind them.
+    Hold(usize),
+}
+
+/// Calls that are made over and over.
+#[derive(Clone, Copy, Debug)]
+pub struct Calls {
     /// Connections open at once.
     pub connections: usize,
     /// Calls in flight on each of them.
@@ -69,7 +87,7 @@ pub struct Load {
 
 impl Case {
     /// All of them, in the order of the table.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::One,
         Self::C64,
         Self::C256,
@@ -81,9 +99,11 @@ impl Case {
         Self::Quotes,
         Self::LargeItems,
         Self::Beside,
+        Self::Bidi,
+        Self::Connect,
     ];
 
-    /// Those that every subject has.
+    /// Those that every subject has, and that take nothing but calls.
     pub const UNARY: [Self; 6] = [Self::One, Self::C64, Self::C256, Self::Eight, Self::Page, Self::Mebibyte];
 
     /// The name on the command line.
@@ -101,6 +121,8 @@ impl Case {
             Self::Quotes => "quotes",
             Self::LargeItems => "items64k",
             Self::Beside => "beside",
+            Self::Bidi => "bidi64",
+            Self::Connect => "connect",
         }
     }
 
@@ -119,26 +141,30 @@ impl Case {
             Self::Quotes => "a stream of items of 8 floats",
             Self::LargeItems => "a stream of 64 KiB items",
             Self::Beside => "one at a time, beside a stream",
+            Self::Bidi => "a stream of 64-byte blobs and their echoes",
+            Self::Connect => "connections with one call each, 8 at once",
         }
     }
 
     /// What it consists of.
     #[must_use]
     pub fn load(self) -> Load {
-        let load = Load { connections: 1, in_flight: 1, body: Body::Small, timed: false };
-        match self {
-            Self::One => Load { timed: true, ..load },
-            Self::C64 => Load { in_flight: 64, ..load },
-            Self::C256 => Load { in_flight: 256, ..load },
-            Self::Eight => Load { connections: 8, in_flight: 32, ..load },
-            Self::Page => Load { in_flight: 32, body: Body::Echo(PAGE), ..load },
-            Self::Mebibyte => Load { in_flight: 4, body: Body::Echo(MEBIBYTE), ..load },
-            Self::Wait => Load { in_flight: 256, body: Body::Wait, ..load },
-            Self::SmallItems => Load { body: Body::Items(64), ..load },
-            Self::Quotes => Load { body: Body::Quotes, ..load },
-            Self::LargeItems => Load { body: Body::Items(64 * 1024), ..load },
-            Self::Beside => Load { timed: true, body: Body::Beside(64 * 1024), ..load },
-        }
+        let calls = Calls { connections: 1, in_flight: 1, body: Body::Small, timed: false };
+        Load::Calls(match self {
+            Self::One => Calls { timed: true, ..calls },
+            Self::C64 => Calls { in_flight: 64, ..calls },
+            Self::C256 => Calls { in_flight: 256, ..calls },
+            Self::Eight => Calls { connections: 8, in_flight: 32, ..calls },
+            Self::Page => Calls { in_flight: 32, body: Body::Echo(PAGE), ..calls },
+            Self::Mebibyte => Calls { in_flight: 4, body: Body::Echo(MEBIBYTE), ..calls },
+            Self::Wait => Calls { in_flight: 256, body: Body::Wait, ..calls },
+            Self::SmallItems => Calls { body: Body::Items(64), ..calls },
+            Self::Quotes => Calls { body: Body::Quotes, ..calls },
+            Self::LargeItems => Calls { body: Body::Items(64 * 1024), ..calls },
+            Self::Beside => Calls { timed: true, body: Body::Beside(64 * 1024), ..calls },
+            Self::Bidi => Calls { body: Body::Bidi(64), ..calls },
+            Self::Connect => return Load::Connect(8),
+        })
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream;
-use rpc_core::{Context, Service, Status, service};
+use rpc_core::{Context, Service, Status, Streaming, service};
 use serde::{Deserialize, Serialize};
 
 /// net/rpc's arguments.
@@ -45,7 +45,7 @@ pub trait Echo {
 /// What a handler that waits waits for.
 pub const PAUSE: Duration = Duration::from_millis(1);
 
-/// Streams without end of one and the same item.
+/// Streams without end: of one and the same item, and of what comes in.
 #[must_use]
 pub fn items() -> Service {
     Service::new("Items")
@@ -55,6 +55,9 @@ pub fn items() -> Service {
         })
         .server_stream("Quotes", |_: Context, (): ()| async move {
             Ok::<_, Status>(stream::repeat_with(|| Ok::<_, Status>(Quote::SOME)))
+        })
+        .bidi_stream("Exchange", |_: Context, (): (), items: Streaming<Bytes>| async move {
+            Ok::<_, Status>(items)
         })
 }
 

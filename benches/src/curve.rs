@@ -5,7 +5,7 @@ use std::str::FromStr;
 use anyhow::{Error, anyhow};
 use serde::{Deserialize, Serialize};
 
-use crate::case::{Body, Load};
+use crate::case::{Body, Calls};
 use crate::runtime::Flavour;
 
 /// What grows while all else stays.
@@ -98,13 +98,13 @@ impl Curve {
 
     /// What is put on at that place. With [`Methods`](Self::Methods), what is called is not said by it.
     #[must_use]
-    pub fn load(self, at: usize) -> Load {
-        let load = Load { connections: 1, in_flight: 1, body: Body::Small, timed: false };
+    pub fn calls(self, at: usize) -> Calls {
+        let calls = Calls { connections: 1, in_flight: 1, body: Body::Small, timed: false };
         match self {
-            Self::Calls | Self::Callers => Load { in_flight: at, ..load },
-            Self::Connections => Load { connections: at, ..load },
-            Self::Body => Load { in_flight: 4, body: Body::Echo(at), ..load },
-            Self::Methods => Load { in_flight: 64, ..load },
+            Self::Calls | Self::Callers => Calls { in_flight: at, ..calls },
+            Self::Connections => Calls { connections: at, ..calls },
+            Self::Body => Calls { in_flight: 4, body: Body::Echo(at), ..calls },
+            Self::Methods => Calls { in_flight: 64, ..calls },
         }
     }
 }

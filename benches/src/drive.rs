@@ -4,9 +4,10 @@ use anyhow::{Result, bail, ensure};
 use bytes::Bytes;
 use tokio::task::JoinSet;
 
-use crate::case::{Body, Load};
+use crate::case::{Body, Calls, Load};
 use crate::contract::Args;
 use crate::measure::{Meter, Tally};
+use crate::open;
 
 /// A client of a subject's, as tasks share it.
 pub trait Caller: Clone + Send + Sync + 'static {
@@ -34,28 +35,69 @@ pub trait Caller: Clone + Send + Sync + 'static {
             bail!("no streams are measured here")
         }
     }
+
+    /// Sends items of that size for ever, and takes those that come back.
+    fn exchange(self, size: usize, tally: Tally) -> impl Future<Output = Result<()>> + Send {
+        async move {
+            let _ = (size, tally);
+            bail!("no streams are measured here")
+        }
+    }
 }
 
 /// See [`Subject::drive`](crate::subject::Subject::drive).
 ///
 /// # Errors
 /// When a connection cannot be opened.
-pub async fn drive<C: Caller, F: Future<Output = Result<C>>>(
-    connect: impl Fn() -> F,
+pub async fn drive<C, F>(
+    connect: impl Fn() -> F + Clone + Send + 'static,
     load: Load,
     meter: &mut Meter,
-) -> Result<JoinSet<Result<()>>> {
+) -> Result<JoinSet<Result<()>>>
+where
+    C: Caller,
+    F: Future<Output = Result<C>> + Send + 'static,
+{
+    let with_call = {
+        let connect = connect.clone();
+        move |args| with_call(connect(), args)
+    };
+    match load {
+        Load::Calls(calls) => spawn(connect, calls, meter).await,
+        Load::Connect(tasks) => Ok(open::repeat(with_call, tasks, meter)),
+        Load::Hold(connections) => open::hold(with_call, connections).await,
+    }
+}
+
+/// The connection, when a call was made on it.
+async fn with_call<C: Caller>(connecting: impl Future<Output = Result<C>>, args: Args) -> Result<C> {
+    let client = connecting.await?;
+    let product = client.multiply(args).await?;
+    ensure!(product == args.a * args.b, "the answer is no product");
+    Ok(client)
+}
+
+async fn spawn<C, F>(
+    connect: impl Fn() -> F,
+    Calls { connections, in_flight, body, timed }: Calls,
+    meter: &mut Meter,
+) -> Result<JoinSet<Result<()>>>
+where
+    C: Caller,
+    F: Future<Output = Result<C>>,
+{
     let (mut tasks, mut clients) = (JoinSet::new(), Vec::new());
     // All before the first call: beside thousands of busy ones, opening another takes its time.
-    for _ in 0..load.connections {
+    for _ in 0..connections {
         clients.push(connect().await?);
     }
     for client in clients {
-        for at in 0..load.in_flight {
-            let (client, tally) = (client.clone(), meter.tally(load.timed));
-            match load.body {
+        for at in 0..in_flight {
+            let (client, tally) = (client.clone(), meter.tally(timed));
+            match body {
                 Body::Items(size) => tasks.spawn(client.take(size, tally)),
                 Body::Quotes => tasks.spawn(client.take_quotes(tally)),
+                Body::Bidi(size) => tasks.spawn(client.exchange(size, tally)),
                 Body::Small => tasks.spawn(multiply(client, at, tally)),
                 Body::Beside(size) => {
                     tasks.spawn(client.clone().take(size, Meter::new()?.tally(false)));
@@ -68,7 +110,6 @@ pub async fn drive<C: Caller, F: Future<Output = Result<C>>>(
     }
     Ok(tasks)
 }
-
 async fn multiply<C: Caller>(client: C, at: usize, mut tally: Tally) -> Result<()> {
     let args = Args { a: 7, b: at as i64 };
     loop {

@@ -11,6 +11,7 @@ pub mod machine;
 pub mod measure;
 pub mod netrpc;
 pub mod noise;
+pub mod open;
 pub mod ours;
 pub mod pair;
 #[cfg(feature = "peers")]

@@ -1,9 +1,8 @@
 //! This project: the server as it comes, and one task per call in flight on the client.
 
-use std::net::SocketAddr;
-
 use anyhow::{Result, bail, ensure};
 use bytes::Bytes;
+use futures_util::stream;
 use rpc_client::Client;
 use rpc_server::{Builder, Listener, Server};
 use tokio::net::{TcpListener, UnixListener};
@@ -50,20 +49,12 @@ pub fn listen_unix() -> Result<Serving> {
     Ok(Serving { told, serve: Box::pin(serve(listener)) })
 }
 
-/// A connection of its own for the typed client.
-///
-/// # Errors
-/// When it cannot be opened.
-pub async fn connect(address: SocketAddr) -> Result<ArithClient<Client>> {
-    Ok(ArithClient::new(Client::connect(address.to_string()).await?))
-}
-
 /// A client of what [`listen`] or [`listen_unix`] told.
 ///
 /// # Errors
 /// When it cannot connect.
-pub async fn dial(told: &str) -> Result<Client> {
-    Ok(Client::connect(told).await?)
+pub async fn connect(told: String) -> Result<Ours> {
+    Ok(Client::connect(told).await?.into())
 }
 
 /// What calls are made with.
@@ -106,6 +97,19 @@ impl Caller for Ours {
         let mut quotes = self.client.call_server_stream::<_, Quote>("Items.Quotes", ()).await?;
         while let Some(quote) = quotes.next().await {
             ensure!(quote? == Quote::SOME, "the item is another one");
+            tally.add(1);
+        }
+        bail!("the stream has ended")
+    }
+
+    async fn exchange(self, size: usize, mut tally: Tally) -> Result<()> {
+        let (mut sender, mut items) =
+            self.client.call_bidi_stream::<_, Bytes, Bytes>("Items.Exchange", ()).await?;
+        let item = Bytes::from(vec![7; size]);
+        let sending = async move { sender.send_all(stream::repeat_with(|| item.clone())).await };
+        tokio::spawn(sending);
+        while let Some(item) = items.next().await {
+            ensure!(item?.len() == size, "the item has another size");
             tally.add(1);
         }
         bail!("the stream has ended")

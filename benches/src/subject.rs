@@ -11,9 +11,10 @@ use tokio::task::JoinSet;
 use crate::case::{Body, Case, Load};
 use crate::drive::drive;
 use crate::measure::Meter;
-use crate::ours::Ours;
 #[cfg(feature = "peers")]
 use crate::peers::{protosocket, tarpc, tonic};
+#[cfg(feature = "tls")]
+use crate::tls;
 use crate::{floor, netrpc, ours};
 
 /// A server and a client that belong together.
@@ -39,6 +40,9 @@ pub enum Subject {
     /// This project over TLS.
     #[cfg(feature = "tls")]
     Tls,
+    /// gRPC over TLS.
+    #[cfg(all(feature = "peers", feature = "tls"))]
+    TonicTls,
 }
 
 /// A server that can be connected to.
@@ -65,6 +69,8 @@ impl Subject {
         Self::Tonic,
         #[cfg(feature = "tls")]
         Self::Tls,
+        #[cfg(all(feature = "peers", feature = "tls"))]
+        Self::TonicTls,
     ];
 
     /// Those that are measured when nothing else is asked for.
@@ -86,25 +92,23 @@ impl Subject {
             Self::Tonic => "tonic",
             #[cfg(feature = "tls")]
             Self::Tls => "tls",
+            #[cfg(all(feature = "peers", feature = "tls"))]
+            Self::TonicTls => "tonic-tls",
         }
     }
 
-    /// Whether this load can be put on it.
+    /// Whether it can be put under this load. Those that are the measure or know no streams have not all of them.
     #[must_use]
     pub fn has(self, case: Case) -> bool {
-        #[cfg(feature = "peers")]
-        let streams = !matches!(self, Self::NetRpc | Self::Tarpc | Self::Protosocket);
-        #[cfg(not(feature = "peers"))]
-        let streams = self != Self::NetRpc;
-        #[cfg(feature = "peers")]
-        let streams_beside_calls = streams && !matches!(self, Self::Floor | Self::Tonic);
-        #[cfg(not(feature = "peers"))]
-        let streams_beside_calls = streams && self != Self::Floor;
-        match case.load().body {
-            Body::Small | Body::Echo(_) => true,
-            Body::Wait => self != Self::Floor,
-            Body::Items(_) | Body::Quotes => streams,
-            Body::Beside(_) => streams_beside_calls,
+        let Load::Calls(calls) = case.load() else { return true };
+        match (self, calls.body) {
+            (Self::Floor, Body::Wait | Body::Beside(_)) => false,
+            (Self::NetRpc, Body::Items(_) | Body::Quotes | Body::Beside(_) | Body::Bidi(_)) => false,
+            #[cfg(feature = "peers")]
+            (Self::Tarpc, Body::Items(_) | Body::Quotes | Body::Beside(_) | Body::Bidi(_)) => false,
+            #[cfg(feature = "peers")]
+            (Self::Protosocket, Body::Quotes | Body::Bidi(_)) => false,
+            _ => true,
         }
     }
 
@@ -150,7 +154,9 @@ impl Subject {
                 Ok(Serving { told, serve: Box::pin(tonic::serve(listener)) })
             }
             #[cfg(feature = "tls")]
-            Self::Tls => crate::tls::listen(address).await,
+            Self::Tls => tls::listen(address).await,
+            #[cfg(all(feature = "peers", feature = "tls"))]
+            Self::TonicTls => tonic::listen_tls(address).await,
         }
     }
 
@@ -163,31 +169,41 @@ impl Subject {
         match self {
             Self::Floor => floor::drive(told.parse()?, load, meter).await,
             Self::Ours | Self::Unix => {
-                drive(async || Ok(Ours::from(ours::dial(told).await?)), load, meter).await
+                let told = told.to_owned();
+                drive(move || ours::connect(told.clone()), load, meter).await
             }
             Self::NetRpc => bail!("net/rpc is a program of its own"),
             #[cfg(feature = "peers")]
             Self::Tarpc => {
                 let address = told.parse()?;
-                drive(|| tarpc::connect(address), load, meter).await
+                drive(move || tarpc::connect(address), load, meter).await
             }
             #[cfg(feature = "peers")]
             Self::Protosocket => {
                 let address = told.parse()?;
-                drive(|| protosocket::connect(address), load, meter).await
+                drive(move || protosocket::connect(address), load, meter).await
             }
             #[cfg(feature = "peers")]
             Self::Tonic => {
-                let address = told.parse()?;
-                drive(|| tonic::connect(address), load, meter).await
+                let endpoint = tonic::endpoint(told)?;
+                drive(move || tonic::connect(endpoint.clone()), load, meter).await
             }
             #[cfg(feature = "tls")]
-            Self::Tls => drive(async || Ok(Ours::from(crate::tls::dial(told).await?)), load, meter).await,
+            Self::Tls => {
+                let (address, trusted) = tls::trusting(told)?;
+                drive(move || tls::connect(address.clone(), trusted.clone()), load, meter).await
+            }
+            #[cfg(all(feature = "peers", feature = "tls"))]
+            Self::TonicTls => {
+                let endpoint = tonic::trusting(told)?;
+                drive(move || tonic::connect(endpoint.clone()), load, meter).await
+            }
         }
     }
 }
 
-async fn bind(address: &str) -> Result<(TcpListener, String)> {
+/// A listener, and where it listens.
+pub(crate) async fn bind(address: &str) -> Result<(TcpListener, String)> {
     let listener = TcpListener::bind(address).await?;
     let told = listener.local_addr()?.to_string();
     Ok((listener, told))

@@ -2,6 +2,7 @@
 //! carries everything, both ways.
 
 use std::future::{Ready, ready};
+use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use ::protosocket::{PooledEncoder, SocketListener, TcpSocketListener};
 use ::protosocket_rpc::client::{Configuration, RpcClient, TcpStreamConnector};
 use ::protosocket_rpc::server::{ConnectionService, RpcKind, SocketRpcServer, SocketService};
-use ::protosocket_rpc::{Message, ProtosocketControlCode};
+use ::protosocket_rpc::{Error, Message, ProtosocketControlCode};
 use anyhow::{Result, bail, ensure};
 use bytes::Bytes;
 use futures_util::future::Either;
@@ -154,7 +155,12 @@ pub struct Client {
 /// When it cannot be opened.
 pub async fn connect(address: SocketAddr) -> Result<Client> {
     let configuration = Configuration::new(TcpStreamConnector);
-    let (inner, connection) = ::protosocket_rpc::client::connect::<Codec, _>(address, &configuration).await?;
+    let connecting = ::protosocket_rpc::client::connect::<Codec, _>(address, &configuration).await;
+    let (inner, connection) = connecting.map_err(|error| match error {
+        // It does not tell its source.
+        Error::IoFailure(source) => io::Error::new(source.kind(), source).into(),
+        other => anyhow::Error::from(other),
+    })?;
     tokio::spawn(connection);
     Ok(Client { inner, ids: Arc::new(AtomicU64::new(1)) })
 }

@@ -3,6 +3,7 @@
 use std::sync::LazyLock;
 
 use anyhow::{Result, bail, ensure};
+use benches::case::Load;
 use benches::contract::Args;
 use benches::curve::Curve;
 use benches::drive::drive;
@@ -62,10 +63,10 @@ pub(crate) async fn start(subject: String, told: String, curve: Curve, at: usize
                 let connecting = connect(told.clone());
                 async { Ok(Ours::from(connecting.await?)) }
             };
-            drive(connect, curve.load(at), &mut meter).await?
+            drive(connect, Load::Calls(curve.calls(at)), &mut meter).await?
         }
         ("floor", Curve::Calls | Curve::Connections | Curve::Body) => {
-            Subject::Floor.drive(&told, curve.load(at), &mut meter).await?
+            Subject::Floor.drive(&told, Load::Calls(curve.calls(at)), &mut meter).await?
         }
         _ => bail!("no curve {} of {subject}", curve.name()),
     };
@@ -80,7 +81,7 @@ async fn connect(told: String) -> Result<Client> {
 fn call_in_turn(client: &Client, methods: usize, meter: &mut Meter) -> Result<JoinSet<Result<()>>> {
     ensure!((1..=NAMES.len()).contains(&methods), "methods: from 1 to {}", NAMES.len());
     let mut tasks = JoinSet::new();
-    for first in 0..Curve::Methods.load(methods).in_flight {
+    for first in 0..Curve::Methods.calls(methods).in_flight {
         tasks.spawn(turn(client.clone(), first, methods, meter.tally(false)));
     }
     Ok(tasks)

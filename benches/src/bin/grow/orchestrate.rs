@@ -39,7 +39,7 @@ impl Plan {
     }
 
     pub(crate) fn most_connections(&self) -> usize {
-        let loads = self.curves.iter().flat_map(|curve| curve.places().iter().map(|at| curve.load(*at)));
+        let loads = self.curves.iter().flat_map(|curve| curve.places().iter().map(|at| curve.calls(*at)));
         loads.map(|load| load.connections).max().unwrap_or(1)
     }
 }

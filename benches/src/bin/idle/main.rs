@@ -7,21 +7,20 @@ mod process;
 mod report;
 mod rounds;
 mod serve;
-mod subject;
 
 use anyhow::{Result, bail};
 use benches::descriptors;
+use benches::subject::Subject;
 use lexopt::prelude::*;
 
 use crate::rounds::Plan;
-use crate::subject::Subject;
 
 const USAGE: &str = "\
 idle [--connections N] [--rounds N] [--subject NAME].. [--json FILE]
 idle serve SUBJECT
 idle hold SUBJECT ADDRESS [--connections N]
 
-subjects: ours tarpc tonic";
+subjects: floor ours unix netrpc, with the feature `tls` also tls, with `peers` also tarpc protosocket tonic";
 
 fn main() -> Result<()> {
     let mut plan = Plan::default();
@@ -50,7 +49,7 @@ fn main() -> Result<()> {
     match words[..] {
         [] => rounds::run(&plan),
         ["serve", subject] => serve::run(subject.parse()?),
-        ["hold", subject, address] => hold::run(subject.parse()?, address.parse()?, plan.connections),
+        ["hold", subject, told] => hold::run(subject.parse()?, told.to_owned(), plan.connections),
         _ => bail!("{USAGE}"),
     }
 }

@@ -1,6 +1,7 @@
 //! The server's and the client's process.
 
 use std::io::{BufRead, BufReader, Write};
+use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
@@ -19,11 +20,11 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts this program again, with other arguments.
-    pub(crate) fn start(arguments: &[&str]) -> Result<Self> {
-        let mut command = Command::new(std::env::current_exe()?);
+    /// Starts a program: this one again, as a rule.
+    pub(crate) fn start(program: PathBuf, arguments: &[&str]) -> Result<Self> {
+        let mut command = Command::new(&program);
         command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = command.spawn().context("this program cannot be run again")?;
+        let mut child = command.spawn().with_context(|| format!("{} cannot be run", program.display()))?;
         let input = child.stdin.take().context("no input")?;
         let output = BufReader::new(child.stdout.take().context("no output")?);
         let (to_lines, lines) = channel();

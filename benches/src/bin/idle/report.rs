@@ -2,9 +2,10 @@
 
 use std::fmt::Write;
 
+use benches::subject::Subject;
+
 use crate::memory::Memory;
 use crate::rounds::{Plan, Round};
-use crate::subject::Subject;
 
 const HEAD: &str = "\
 | subject | connections | server KiB per connection | client KiB per connection |

@@ -7,11 +7,11 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use benches::machine::Machine;
 use benches::record::{Held, Idle, Record};
+use benches::subject::Subject;
 
 use crate::memory::{Memory, descriptors};
 use crate::process::Process;
 use crate::report;
-use crate::subject::Subject;
 
 /// The warm-up's short-lived memory is given back after this.
 const WARM: Duration = Duration::from_secs(1);
@@ -81,9 +81,12 @@ pub(crate) fn run(plan: &Plan) -> Result<()> {
 
 fn measure(subject: Subject, connections: usize) -> Result<Round> {
     let name = subject.name();
-    let mut server = Process::start(&["serve", name])?;
-    let address = server.line()?;
-    let mut client = Process::start(&["hold", name, &address, "--connections", &connections.to_string()])?;
+    let mut server = Process::start(subject.program()?, &["serve", name])?;
+    let told = server.line()?;
+    let mut client = Process::start(
+        subject.program()?,
+        &["hold", name, &told, "--connections", &connections.to_string()],
+    )?;
     ensure!(client.line()? == "warm", "the client has no first connection");
     sleep(WARM);
     let sides = [server.id(), client.id()];
