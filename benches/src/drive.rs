@@ -86,9 +86,12 @@ where
     C: Caller,
     F: Future<Output = Result<C>>,
 {
-    let mut tasks = JoinSet::new();
+    let (mut tasks, mut clients) = (JoinSet::new(), Vec::new());
+    // All before the first call: beside thousands of busy ones, opening another takes its time.
     for _ in 0..connections {
-        let client = connect().await?;
+        clients.push(connect().await?);
+    }
+    for client in clients {
         for at in 0..in_flight {
             let (client, tally) = (client.clone(), meter.tally(timed));
             match body {

@@ -1,15 +1,14 @@
-//! Our calls beside the hand-written floor: `compare`, and what it starts, `compare serve` and
+//! Our calls beside the hand-written floor and peers: `compare`, and what it starts, `compare serve` and
 //! `compare drive`.
 
-mod drive;
-mod noise;
 mod orchestrate;
-mod process;
-mod report;
-mod serve;
 
 use anyhow::{Result, bail};
 use benches::case::Case;
+use benches::machine::Machine;
+use benches::measure::Meter;
+use benches::pair::{Driving, drive, serve};
+use benches::runtime::Flavour;
 use benches::subject::Subject;
 use lexopt::prelude::*;
 
@@ -20,46 +19,7 @@ compare [--rounds N] [--seconds N] [--case NAME].. [--subject NAME].. [--json FI
         [--no-pin] [--runtime current|multi] [--wait SECONDS] [--tries N]
         [--syscalls]
 compare serve SUBJECT [--listen ADDRESS] [--runtime current|multi]
-compare drive SUBJECT ADDRESS --case NAME [--seconds N] [--runtime current|multi]
-
-cases: one c64 c256 8x32 4kib 1mib wait connect; with streams: items64 quotes items64k beside bidi64
-subjects: floor ours unix netrpc; with the feature `tls` also tls, with `peers` also tarpc protosocket capnp tonic,
-          with both also tonic-tls. A case that a subject does not have is left out.";
-
-/// The flavour of tokio's runtime.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Flavour {
-    /// One thread.
-    Current,
-    /// As many as there are CPUs.
-    Multi,
-}
-
-impl Flavour {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Current => "current",
-            Self::Multi => "multi",
-        }
-    }
-
-    fn build(self) -> Result<tokio::runtime::Runtime> {
-        Ok(match self {
-            Self::Current => tokio::runtime::Builder::new_current_thread(),
-            Self::Multi => tokio::runtime::Builder::new_multi_thread(),
-        }
-        .enable_all()
-        .build()?)
-    }
-}
-
-fn flavour(name: &str) -> Result<Flavour> {
-    match name {
-        "current" => Ok(Flavour::Current),
-        "multi" => Ok(Flavour::Multi),
-        _ => bail!("no runtime {name}; there are current and multi"),
-    }
-}
+compare drive SUBJECT ADDRESS --case NAME [--seconds N] [--runtime current|multi]";
 
 fn main() -> Result<()> {
     let mut plan = Plan::default();
@@ -70,18 +30,20 @@ fn main() -> Result<()> {
         match argument {
             Long("rounds") => plan.rounds = parser.value()?.parse()?,
             Long("seconds") => plan.seconds = parser.value()?.parse()?,
-            Long("case") => cases.push(parser.value()?.parse::<Case>()?),
-            Long("subject") => subjects.push(parser.value()?.parse::<Subject>()?),
+            Long("case") => cases.extend(cases_named(&parser.value()?.string()?)?),
+            Long("subject") => subjects.extend(subjects_named(&parser.value()?.string()?)?),
             Long("json") => plan.json = Some(parser.value()?.into()),
             Long("pin") => plan.pin = true,
             Long("no-pin") => plan.pin = false,
-            Long("runtime") => runtime = Some(flavour(&parser.value()?.string()?)?),
+            Long("runtime") => runtime = Some(parser.value()?.parse()?),
             Long("wait") => plan.wait = parser.value()?.parse()?,
             Long("tries") => plan.tries = parser.value()?.parse()?,
             Long("syscalls") => plan.syscalls = true,
             Long("listen") => listen = parser.value()?.string()?,
             Short('h') | Long("help") => {
-                println!("{USAGE}");
+                println!("{USAGE}\n\ncases: all {}", Case::ALL.map(Case::name).join(" "));
+                let names: Vec<_> = Subject::ALL.iter().map(|subject| subject.name()).collect();
+                println!("subjects: all {}", names.join(" "));
                 return Ok(());
             }
             Value(word) => words.push(word.string()?),
@@ -102,11 +64,35 @@ fn main() -> Result<()> {
             plan.runtime = runtime.unwrap_or(natural);
             orchestrate::run(&plan)
         }
-        (["serve", subject], _) => serve::run(subject.parse()?, &listen, runtime.unwrap_or(Flavour::Current)),
-        (["drive", subject, address], [case]) => {
-            let runtime = runtime.unwrap_or(Flavour::Current);
-            drive::run(subject.parse()?, (*address).to_owned(), *case, plan.seconds, runtime)
+        (["serve", subject], _) => {
+            let subject: Subject = subject.parse()?;
+            serve(runtime.unwrap_or(Flavour::Current), subject.listen(&listen))
+        }
+        (["drive", subject, told], [case]) => {
+            let (subject, told, case): (Subject, _, _) = (subject.parse()?, (*told).to_owned(), *case);
+            drive(runtime.unwrap_or(Flavour::Current), plan.seconds, async move {
+                let mut meter = Meter::new()?;
+                let tasks = subject.drive(&told, case.load(), &mut meter).await?;
+                Ok(Driving { meter, tasks })
+            })
         }
         _ => bail!("{USAGE}"),
     }
+}
+
+fn cases_named(name: &str) -> Result<Vec<Case>> {
+    Ok(if name == "all" { Case::ALL.to_vec() } else { vec![name.parse()?] })
+}
+
+/// `all` are all that can be measured here.
+fn subjects_named(name: &str) -> Result<Vec<Subject>> {
+    if name != "all" {
+        return Ok(vec![name.parse()?]);
+    }
+    let mut subjects = Subject::ALL.to_vec();
+    if Machine::here().go.is_none() {
+        eprintln!("skipped: netrpc, for Go is not there (Debian: golang-go)");
+        subjects.retain(|subject| *subject != Subject::NetRpc);
+    }
+    Ok(subjects)
 }

@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use benches::case::Case;
-use benches::measure::{Cpu, Sample};
+use benches::machine::Machine;
+use benches::noise::wait_for_quiet;
+use benches::pair::{Figures, Pair, Syscalls};
+use benches::process::Tracer;
+use benches::record::{Comparison, Record, Run, Setting};
+use benches::runtime::Flavour;
 use benches::subject::Subject;
-use serde::Serialize;
-
-use crate::Flavour;
-use crate::noise::{Ticks, wait_for_quiet};
-use crate::process::{Process, Tracer};
-use crate::report;
+use benches::table;
 
 /// What to measure, and how.
 pub(crate) struct Plan {
@@ -50,36 +50,13 @@ impl Default for Plan {
     }
 }
 
-/// One run.
-#[derive(Clone, Debug, Serialize)]
-pub(crate) struct Run {
-    pub(crate) round: usize,
-    pub(crate) case: &'static str,
-    pub(crate) subject: &'static str,
-    #[serde(flatten)]
-    pub(crate) sample: Sample,
-    /// CPU time of the server in the measured span.
-    pub(crate) server: Cpu,
-    /// CPUs that were busy with something else meanwhile, on average.
-    pub(crate) others: Option<f64>,
-    /// System calls per call, from a run of their own.
-    pub(crate) syscalls: Option<Syscalls>,
-}
-
-/// System calls per call.
-#[derive(Clone, Copy, Debug, Serialize)]
-pub(crate) struct Syscalls {
-    pub(crate) server: f64,
-    pub(crate) client: f64,
-}
-
 pub(crate) fn run(plan: &Plan) -> Result<()> {
     ensure!((1..=1000).contains(&plan.rounds), "rounds: from 1 to 1000");
     ensure!((0.1..=60.0).contains(&plan.seconds), "seconds: from 0.1 to 60");
     ensure!((0.0..=600.0).contains(&plan.wait), "wait: up to 600 seconds");
     ensure!((1..=20).contains(&plan.tries), "tries: from 1 to 20");
     let tracer = if plan.syscalls { Some(Tracer::find()?) } else { None };
-    let mut runs = Vec::new();
+    let (mut runs, mut failures) = (Vec::new(), Vec::new());
     for round in 0..plan.rounds {
         for case in &plan.cases {
             let mut order: Vec<_> =
@@ -88,71 +65,76 @@ pub(crate) fn run(plan: &Plan) -> Result<()> {
             if round % 2 == 1 {
                 order.reverse();
             }
-            for subject in order {
-                let mut run = quietest(plan, round, *case, subject)?;
-                if tracer.is_some() {
-                    run.syscalls = measure(plan, round, *case, subject, tracer)?.syscalls;
+            for subject in order.into_iter().filter(|subject| subject.has(*case)) {
+                // Hardly any round differs in these, and the second run takes as long as the first.
+                let tracer = tracer.filter(|_| round == 0);
+                match one(plan, round, *case, subject, tracer) {
+                    Ok(run) => {
+                        let progress = table::progress(&run.figures);
+                        eprintln!("round {}, {} with {}: {progress}", round + 1, run.case, run.subject);
+                        runs.push(run);
+                    }
+                    Err(error) => {
+                        let (case, subject) = (case.name(), subject.name());
+                        let failure = format!("round {}, {case} with {subject}: {error:#}", round + 1);
+                        eprintln!("FAILED: {failure}");
+                        failures.push(failure);
+                    }
                 }
-                eprintln!("{}", report::progress(&run));
-                runs.push(run);
             }
         }
     }
+    let setting = Setting {
+        pinned: plan.pin,
+        runtime: plan.runtime,
+        rounds: plan.rounds,
+        seconds: plan.seconds,
+        tracer,
+        machine: Machine::here(),
+    };
+    let measured = Comparison { setting, runs, failures };
+    println!("{}", table::comparison(&measured));
+    let failed = measured.failures.len();
     if let Some(file) = &plan.json {
-        std::fs::write(file, serde_json::to_string_pretty(&runs)?)?;
+        Record::Compare(measured).write(file)?;
     }
-    println!("{}", report::table(plan, tracer, &runs));
+    ensure!(failed == 0, "{failed} runs have failed");
     Ok(())
 }
 
-fn quietest(plan: &Plan, round: usize, case: Case, subject: Subject) -> Result<Run> {
-    let noise = |run: &Run| run.others.unwrap_or(0.0);
-    let mut best: Option<Run> = None;
+fn one(plan: &Plan, round: usize, case: Case, subject: Subject, tracer: Option<Tracer>) -> Result<Run> {
+    let figures = quietest(plan, case, subject)?;
+    let syscalls = match tracer {
+        Some(_) => measure(plan, case, subject, tracer).context("counting system calls")?.1,
+        None => None,
+    };
+    Ok(Run { round, case: case.name().to_owned(), subject: subject.name().to_owned(), figures, syscalls })
+}
+
+fn quietest(plan: &Plan, case: Case, subject: Subject) -> Result<Figures> {
+    let mut best: Option<Figures> = None;
     for _ in 0..plan.tries {
         wait_for_quiet(Duration::from_secs_f64(plan.wait));
-        let run = measure(plan, round, case, subject, None)?;
-        if best.as_ref().is_none_or(|best| noise(&run) < noise(best)) {
-            best = Some(run);
+        let (figures, _) = measure(plan, case, subject, None)?;
+        if figures.noise() < QUIET {
+            return Ok(figures);
         }
-        if best.as_ref().is_some_and(|best| noise(best) < QUIET) {
-            break;
+        if best.is_none_or(|best| figures.noise() < best.noise()) {
+            best = Some(figures);
         }
     }
     best.context("no run")
 }
 
-fn measure(plan: &Plan, round: usize, case: Case, subject: Subject, tracer: Option<Tracer>) -> Result<Run> {
+fn measure(
+    plan: &Plan,
+    case: Case,
+    subject: Subject,
+    tracer: Option<Tracer>,
+) -> Result<(Figures, Option<Syscalls>)> {
     let (name, runtime) = (subject.name(), plan.runtime.name());
     let seconds = plan.seconds.to_string();
-    let cpu = |cpu| plan.pin.then_some(cpu);
-    let mut server =
-        Process::start(subject.program()?, &["serve", name, "--runtime", runtime], cpu(0), tracer)?;
-    let told = server.line()?;
-    let arguments =
-        ["drive", name, &told, "--case", case.name(), "--seconds", &seconds, "--runtime", runtime];
-    let mut client = Process::start(subject.program()?, &arguments, cpu(1), tracer)?;
-    ensure!(client.line()? == "measuring", "the client does not measure");
-    let mut server_cpu = || -> Result<Cpu> { Ok(serde_json::from_str(&server.ask("cpu")?)?) };
-    let (before, ticks) = (server_cpu()?, Ticks::now());
-    let line = client.line()?;
-    let (used, ticks_after) = (server_cpu()?.since(before), Ticks::now());
-    let sample: Sample = serde_json::from_str(&line)?;
-    let own = (used.total() + sample.client.total()) / 1e6 / sample.seconds;
-    let busy = ticks.zip(ticks_after).map(|(before, after)| after.busy_since(before));
-    let per_call = |count: u64| count as f64 / sample.all_calls as f64;
-    let client_calls = client.end()?;
-    let counts = server.end()?.zip(client_calls);
-    if let Some(file) = told.strip_prefix("unix:") {
-        std::fs::remove_file(file)?;
-    }
-    Ok(Run {
-        round,
-        case: case.name(),
-        subject: name,
-        sample,
-        server: used,
-        others: busy.map(|busy| (busy - own).max(0.0)),
-        syscalls: counts
-            .map(|(server, client)| Syscalls { server: per_call(server), client: per_call(client) }),
-    })
+    let serve = ["serve", name, "--runtime", runtime];
+    let drive = ["drive", name, "--case", case.name(), "--seconds", &seconds, "--runtime", runtime];
+    Pair { program: subject.program()?, pin: plan.pin, tracer }.measure(&serve, &drive)
 }

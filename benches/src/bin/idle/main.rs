@@ -1,7 +1,6 @@
 //! What an idle connection keeps in memory, on the server and on the client, beside what it keeps
 //! with other frameworks: `idle`, and what it starts, `idle serve` and `idle hold`.
 
-mod descriptors;
 mod hold;
 mod memory;
 mod process;
@@ -10,13 +9,14 @@ mod rounds;
 mod serve;
 
 use anyhow::{Result, bail};
+use benches::descriptors;
 use benches::subject::Subject;
 use lexopt::prelude::*;
 
 use crate::rounds::Plan;
 
 const USAGE: &str = "\
-idle [--connections N] [--rounds N] [--subject NAME]..
+idle [--connections N] [--rounds N] [--subject NAME].. [--json FILE]
 idle serve SUBJECT
 idle hold SUBJECT ADDRESS [--connections N]
 
@@ -30,6 +30,7 @@ fn main() -> Result<()> {
         match argument {
             Long("connections") => plan.connections = parser.value()?.parse()?,
             Long("rounds") => plan.rounds = parser.value()?.parse()?,
+            Long("json") => plan.json = Some(parser.value()?.into()),
             Long("subject") => subjects.push(parser.value()?.parse::<Subject>()?),
             Short('h') | Long("help") => {
                 println!("{USAGE}");

@@ -4,12 +4,16 @@
 use std::io::BufRead;
 
 use anyhow::Result;
-use benches::measure::Cpu;
-use benches::subject::{Serving, Subject};
 
-use crate::Flavour;
+use crate::measure::Cpu;
+use crate::runtime::Flavour;
+use crate::subject::Serving;
 
-pub(crate) fn run(subject: Subject, listen: &str, runtime: Flavour) -> Result<()> {
+/// Serves what `listen` makes.
+///
+/// # Errors
+/// When it cannot.
+pub fn serve(runtime: Flavour, listen: impl Future<Output = Result<Serving>>) -> Result<()> {
     // Asleep but for the questions; its own thread, so that they do not wait for calls.
     std::thread::spawn(|| {
         for _ in std::io::stdin().lock().lines().map_while(Result::ok) {
@@ -21,7 +25,7 @@ pub(crate) fn run(subject: Subject, listen: &str, runtime: Flavour) -> Result<()
         std::process::exit(0);
     });
     runtime.build()?.block_on(async {
-        let Serving { told, serve } = subject.listen(listen).await?;
+        let Serving { told, serve } = listen.await?;
         println!("{told}");
         // Spawned, because the future given to block_on is woken in another way than tasks are.
         tokio::spawn(serve).await?

@@ -1,16 +1,18 @@
-//! The server's and the client's process, pinned and counted as asked.
+//! A process that is talked to in lines, pinned and counted as asked.
 
+use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use serde::{Deserialize, Serialize};
 
 /// What counts system calls.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Tracer {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Tracer {
     /// Tracepoints: hardly any effect on what is counted.
     Perf,
     /// Stops the process at every call, which changes how calls fall together.
@@ -19,7 +21,10 @@ pub(crate) enum Tracer {
 
 impl Tracer {
     /// The one that works here.
-    pub(crate) fn find() -> Result<Self> {
+    ///
+    /// # Errors
+    /// When neither does.
+    pub fn find() -> Result<Self> {
         let works = |program: &str, arguments: &[&str]| {
             let status =
                 Command::new(program).args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).status();
@@ -57,7 +62,8 @@ impl Tracer {
 }
 
 /// A child that is ended with its handle.
-pub(crate) struct Process {
+#[derive(Debug)]
+pub struct Process {
     child: Child,
     input: Option<ChildStdin>,
     output: BufReader<ChildStdout>,
@@ -66,17 +72,20 @@ pub(crate) struct Process {
 
 impl Process {
     /// Starts a program, on that CPU alone if one is named.
-    pub(crate) fn start(
-        program: PathBuf,
+    ///
+    /// # Errors
+    /// When it cannot be run.
+    pub fn start(
+        program: &Path,
         arguments: &[&str],
         cpu: Option<usize>,
         tracer: Option<Tracer>,
     ) -> Result<Self> {
-        let mut words = Vec::new();
+        let mut words: Vec<OsString> = Vec::new();
         if let Some(cpu) = cpu {
             words.extend(["taskset".into(), "-c".into(), cpu.to_string().into()]);
         }
-        words.push(program.into_os_string());
+        words.push(program.into());
         let mut command = match tracer {
             Some(tracer) => {
                 let mut command = tracer.command();
@@ -97,7 +106,10 @@ impl Process {
     }
 
     /// The next line that it prints.
-    pub(crate) fn line(&mut self) -> Result<String> {
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn line(&mut self) -> Result<String> {
         let mut line = String::new();
         self.output.read_line(&mut line)?;
         ensure!(line.ends_with('\n'), "the process has ended too early");
@@ -106,13 +118,19 @@ impl Process {
     }
 
     /// Sends it a line, and returns the one it answers with.
-    pub(crate) fn ask(&mut self, line: &str) -> Result<String> {
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn ask(&mut self, line: &str) -> Result<String> {
         writeln!(self.input.as_mut().context("no input")?, "{line}")?;
         self.line()
     }
 
     /// Closes its input and waits for its end; the system calls it made, if they were counted.
-    pub(crate) fn end(mut self) -> Result<Option<u64>> {
+    ///
+    /// # Errors
+    /// When it does not end, or not well.
+    pub fn end(mut self) -> Result<Option<u64>> {
         self.input = None;
         let began = Instant::now();
         while self.child.try_wait()?.is_none() && began.elapsed() < Duration::from_secs(5) {

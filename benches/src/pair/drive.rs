@@ -3,12 +3,11 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
-use benches::case::Case;
-use benches::measure::{Cpu, Meter, Sample};
-use benches::subject::Subject;
+use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use crate::Flavour;
+use crate::measure::{Cpu, Meter, Sample};
+use crate::runtime::Flavour;
 
 /// Connections are warm, buffers grown and names introduced after this.
 const WARM_UP: Duration = Duration::from_millis(500);
@@ -16,23 +15,37 @@ const WARM_UP: Duration = Duration::from_millis(500);
 /// What a run may take beyond its time; then it is stuck, and ends.
 const SPARE: Duration = Duration::from_secs(20);
 
-pub(crate) fn run(subject: Subject, told: String, case: Case, seconds: f64, runtime: Flavour) -> Result<()> {
+/// A load that has been put on: the tasks go on until they are dropped; one that ends has failed.
+#[derive(Debug)]
+pub struct Driving {
+    /// Counts their calls.
+    pub meter: Meter,
+    /// What makes them.
+    pub tasks: JoinSet<Result<()>>,
+}
+
+/// Measures what `start` puts on.
+///
+/// # Errors
+/// When it cannot be put on, or ends.
+pub fn drive<F>(runtime: Flavour, seconds: f64, start: F) -> Result<()>
+where
+    F: Future<Output = Result<Driving>> + Send + 'static,
+{
     let span = Duration::try_from_secs_f64(seconds)?;
     std::thread::spawn(move || {
         std::thread::sleep(WARM_UP + span + SPARE);
         eprintln!("stuck");
         std::process::exit(3);
     });
-    let measured = runtime.build()?.block_on(async move {
-        tokio::spawn(async move { measure(subject, &told, case, span).await }).await?
-    });
+    let measured = runtime
+        .build()?
+        .block_on(async move { tokio::spawn(async move { measure(start.await?, span).await }).await? });
     println!("{}", serde_json::to_string(&measured?)?);
     Ok(())
 }
 
-async fn measure(subject: Subject, told: &str, case: Case, span: Duration) -> Result<Sample> {
-    let mut meter = Meter::new()?;
-    let mut tasks = subject.drive(told, case.load(), &mut meter).await?;
+async fn measure(Driving { meter, mut tasks }: Driving, span: Duration) -> Result<Sample> {
     sleep(WARM_UP).await;
     println!("measuring");
     meter.forget_latencies();

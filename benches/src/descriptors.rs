@@ -10,7 +10,7 @@ const OTHERS: u64 = 64;
 ///
 /// # Errors
 /// When the hard limit leaves no room for so many connections.
-pub(crate) fn raise(connections: usize) -> Result<()> {
+pub fn raise(connections: usize) -> Result<()> {
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
     let needed = connections as u64 + OTHERS;
     ensure!(
