@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 
 use crate::case::{Body, Case, Load};
 use crate::drive::drive;
+use crate::machine::Machine;
 use crate::measure::Meter;
 #[cfg(feature = "peers")]
 use crate::peers::{protosocket, tarpc, tonic};
@@ -95,6 +96,13 @@ impl Subject {
             #[cfg(all(feature = "peers", feature = "tls"))]
             Self::TonicTls => "tonic-tls",
         }
+    }
+
+    /// All that can be measured here: net/rpc takes Go.
+    #[must_use]
+    pub fn here() -> Vec<Self> {
+        let go = Machine::here().go.is_some();
+        Self::ALL.iter().copied().filter(|subject| go || *subject != Self::NetRpc).collect()
     }
 
     /// Whether it can be put under this load. Those that are the measure or know no streams have not all of them.

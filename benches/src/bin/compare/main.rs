@@ -5,7 +5,6 @@ mod orchestrate;
 
 use anyhow::{Result, bail};
 use benches::case::Case;
-use benches::machine::Machine;
 use benches::measure::Meter;
 use benches::pair::{Driving, drive, serve};
 use benches::runtime::Flavour;
@@ -84,15 +83,6 @@ fn cases_named(name: &str) -> Result<Vec<Case>> {
     Ok(if name == "all" { Case::ALL.to_vec() } else { vec![name.parse()?] })
 }
 
-/// `all` are all that can be measured here.
 fn subjects_named(name: &str) -> Result<Vec<Subject>> {
-    if name != "all" {
-        return Ok(vec![name.parse()?]);
-    }
-    let mut subjects = Subject::ALL.to_vec();
-    if Machine::here().go.is_none() {
-        eprintln!("skipped: netrpc, for Go is not there (Debian: golang-go)");
-        subjects.retain(|subject| *subject != Subject::NetRpc);
-    }
-    Ok(subjects)
+    Ok(if name == "all" { Subject::here() } else { vec![name.parse()?] })
 }

@@ -29,7 +29,7 @@ pub(crate) struct Plan {
 
 impl Default for Plan {
     fn default() -> Self {
-        Self { connections: 9_000, rounds: 3, subjects: Subject::ALL.to_vec(), json: None }
+        Self { connections: 9_000, rounds: 3, subjects: Subject::here(), json: None }
     }
 }
 
