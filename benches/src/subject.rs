@@ -8,12 +8,11 @@ use anyhow::{Error, Result, anyhow, bail};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-use crate::case::{Body, Case, Load};
+use crate::case::{Case, Load};
 use crate::drive::drive;
-use crate::machine::Machine;
 use crate::measure::Meter;
 #[cfg(feature = "peers")]
-use crate::peers::{protosocket, tarpc, tonic};
+use crate::peers::{capnp, protosocket, tarpc, tonic};
 #[cfg(feature = "tls")]
 use crate::tls;
 use crate::{floor, netrpc, ours};
@@ -35,6 +34,9 @@ pub enum Subject {
     /// protosocket-rpc.
     #[cfg(feature = "peers")]
     Protosocket,
+    /// Cap'n Proto's calls.
+    #[cfg(feature = "peers")]
+    Capnp,
     /// gRPC.
     #[cfg(feature = "peers")]
     Tonic,
@@ -67,6 +69,8 @@ impl Subject {
         #[cfg(feature = "peers")]
         Self::Protosocket,
         #[cfg(feature = "peers")]
+        Self::Capnp,
+        #[cfg(feature = "peers")]
         Self::Tonic,
         #[cfg(feature = "tls")]
         Self::Tls,
@@ -90,6 +94,8 @@ impl Subject {
             #[cfg(feature = "peers")]
             Self::Protosocket => "protosocket",
             #[cfg(feature = "peers")]
+            Self::Capnp => "capnp",
+            #[cfg(feature = "peers")]
             Self::Tonic => "tonic",
             #[cfg(feature = "tls")]
             Self::Tls => "tls",
@@ -98,24 +104,20 @@ impl Subject {
         }
     }
 
-    /// All that can be measured here: net/rpc takes Go.
-    #[must_use]
-    pub fn here() -> Vec<Self> {
-        let go = Machine::here().go.is_some();
-        Self::ALL.iter().copied().filter(|subject| go || *subject != Self::NetRpc).collect()
-    }
-
-    /// Whether it can be put under this load. Those that are the measure or know no streams have not all of them.
+    /// Whether this is measured of it: not all of them know streams.
     #[must_use]
     pub fn has(self, case: Case) -> bool {
-        let Load::Calls(calls) = case.load() else { return true };
-        match (self, calls.body) {
-            (Self::Floor, Body::Wait | Body::Beside(_)) => false,
-            (Self::NetRpc, Body::Items(_) | Body::Quotes | Body::Beside(_) | Body::Bidi(_)) => false,
+        let streams =
+            matches!(case, Case::SmallItems | Case::Quotes | Case::LargeItems | Case::Beside | Case::Bidi);
+        match self {
+            Self::Floor => !matches!(case, Case::Wait | Case::Beside),
+            Self::NetRpc => !streams,
             #[cfg(feature = "peers")]
-            (Self::Tarpc, Body::Items(_) | Body::Quotes | Body::Beside(_) | Body::Bidi(_)) => false,
+            Self::Tarpc => !streams,
             #[cfg(feature = "peers")]
-            (Self::Protosocket, Body::Quotes | Body::Bidi(_)) => false,
+            Self::Protosocket => !matches!(case, Case::Quotes | Case::Bidi),
+            #[cfg(feature = "peers")]
+            Self::Capnp => !streams && case != Case::Connect,
             _ => true,
         }
     }
@@ -157,6 +159,11 @@ impl Subject {
                 Ok(Serving { told: address.to_string(), serve })
             }
             #[cfg(feature = "peers")]
+            Self::Capnp => {
+                let (listener, told) = bind(address).await?;
+                Ok(Serving { told, serve: Box::pin(capnp::serve(listener.into_std()?)) })
+            }
+            #[cfg(feature = "peers")]
             Self::Tonic => {
                 let (listener, told) = bind(address).await?;
                 Ok(Serving { told, serve: Box::pin(tonic::serve(listener)) })
@@ -191,6 +198,8 @@ impl Subject {
                 let address = told.parse()?;
                 drive(move || protosocket::connect(address), load, meter).await
             }
+            #[cfg(feature = "peers")]
+            Self::Capnp => capnp::drive(told.parse()?, load, meter),
             #[cfg(feature = "peers")]
             Self::Tonic => {
                 let endpoint = tonic::endpoint(told)?;

@@ -5,6 +5,7 @@ mod orchestrate;
 
 use anyhow::{Result, bail};
 use benches::case::Case;
+use benches::machine::Machine;
 use benches::measure::Meter;
 use benches::pair::{Driving, drive, serve};
 use benches::runtime::Flavour;
@@ -83,6 +84,11 @@ fn cases_named(name: &str) -> Result<Vec<Case>> {
     Ok(if name == "all" { Case::ALL.to_vec() } else { vec![name.parse()?] })
 }
 
+/// `all` are those that can be measured here: net/rpc takes Go.
 fn subjects_named(name: &str) -> Result<Vec<Subject>> {
-    Ok(if name == "all" { Subject::here() } else { vec![name.parse()?] })
+    if name != "all" {
+        return Ok(vec![name.parse()?]);
+    }
+    let go = Machine::here().go.is_some();
+    Ok(Subject::ALL.iter().copied().filter(|subject| go || *subject != Subject::NetRpc).collect())
 }

@@ -29,7 +29,12 @@ pub(crate) struct Plan {
 
 impl Default for Plan {
     fn default() -> Self {
-        Self { connections: 9_000, rounds: 3, subjects: Subject::here(), json: None }
+        Self {
+            connections: 9_000,
+            rounds: 3,
+            subjects: vec![Subject::Ours, Subject::Tarpc, Subject::Tonic],
+            json: None,
+        }
     }
 }
 
