@@ -84,14 +84,11 @@ async fn spawn<C, F>(
 ) -> Result<JoinSet<Result<()>>>
 where
     C: Caller,
-    F: Future<Output = Result<C>>,
+    F: Future<Output = Result<C>> + Send + 'static,
 {
-    let (mut tasks, mut clients) = (JoinSet::new(), Vec::new());
+    let mut tasks = JoinSet::new();
     // All before the first call: beside thousands of busy ones, opening another takes its time.
-    for _ in 0..connections {
-        clients.push(connect().await?);
-    }
-    for client in clients {
+    for client in open::all(|_| connect(), connections).await? {
         for at in 0..in_flight {
             let (client, tally) = (client.clone(), meter.tally(timed));
             match body {

@@ -46,24 +46,37 @@ where
     C: Send + 'static,
     F: Future<Output = Result<C>> + Send + 'static,
 {
-    let (mut held, mut opening) = (Vec::with_capacity(connections), JoinSet::<Result<C>>::new());
-    for at in 0..connections {
-        if opening.len() == AT_ONCE
-            && let Some(opened) = opening.join_next().await
-        {
-            held.push(opened?.map_err(explained)?);
-        }
-        opening.spawn(open(Args { a: 7, b: at as i64 }));
-    }
-    while let Some(opened) = opening.join_next().await {
-        held.push(opened?.map_err(explained)?);
-    }
+    let held = all(|at| open(Args { a: 7, b: at as i64 }), connections).await?;
     let mut tasks = JoinSet::new();
     tasks.spawn(async move {
         let _held = held;
         pending().await
     });
     Ok(tasks)
+}
+
+/// So many connections, of which `open` makes one.
+///
+/// # Errors
+/// The first of `open`.
+pub async fn all<C, F>(open: impl Fn(usize) -> F, connections: usize) -> Result<Vec<C>>
+where
+    C: Send + 'static,
+    F: Future<Output = Result<C>> + Send + 'static,
+{
+    let (mut opened, mut opening) = (Vec::with_capacity(connections), JoinSet::<Result<C>>::new());
+    for at in 0..connections {
+        if opening.len() == AT_ONCE
+            && let Some(one) = opening.join_next().await
+        {
+            opened.push(one?.map_err(explained)?);
+        }
+        opening.spawn(open(at));
+    }
+    while let Some(one) = opening.join_next().await {
+        opened.push(one?.map_err(explained)?);
+    }
+    Ok(opened)
 }
 
 /// Says what an error means that the system words badly.

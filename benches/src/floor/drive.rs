@@ -27,12 +27,9 @@ pub async fn drive(address: SocketAddr, load: Load, meter: &mut Meter) -> Result
             return open::hold(move |args| with_call(address, args), connections).await;
         }
     };
-    let (mut tasks, mut streams) = (JoinSet::new(), Vec::new());
-    for _ in 0..connections {
-        // The call shows that the server has accepted it: its backlog does not hold thousands.
-        streams.push(with_call(address, Args { a: 7, b: 1 }).await?);
-    }
-    for stream in streams {
+    let mut tasks = JoinSet::new();
+    // The call shows that the server has accepted it: its backlog does not hold thousands.
+    for stream in open::all(|_| with_call(address, Args { a: 7, b: 1 }), connections).await? {
         let tally = meter.tally(timed);
         match body {
             Body::Small => tasks.spawn(call(stream, in_flight, NUMBERS, tally)),
