@@ -13,7 +13,6 @@ use rpc_core::liveness::{Check, Liveness};
 use rpc_core::output::Output;
 use rpc_io::{FULL, Timer, now};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
-use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::error::Lost;
@@ -40,8 +39,6 @@ pub(crate) struct Connection<IO> {
     items: usize,
     /// The server did not take all of it.
     blocked: bool,
-    /// Once woken, this task runs before those that were woken earlier.
-    overtakes: bool,
     /// `input` holds answers that were read but not taken.
     kept: bool,
     /// More answers may be at hand than were taken, whose callers have their turn first.
@@ -114,7 +111,6 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
             writing: Output::default(),
             items: 0,
             blocked: false,
-            overtakes: Handle::current().runtime_flavor() != RuntimeFlavor::CurrentThread,
             kept: false,
             more: false,
             woken: Vec::new(),
@@ -169,8 +165,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
                     // before the other callers. One step back lets them append too, and all goes out
                     // in one write: without it there are three to four times as many. With more answers at hand
                     // they have had their turn.
-                    if self.overtakes && in_flight > 1 && !self.more {
-                        tokio::task::yield_now().await;
+                    if in_flight > 1 && !self.more {
+                        step_back().await;
                     }
                     rpc_io::lend_buffer(&mut self.writing);
                     self.items = self.shared.take_output(&mut self.writing, FILL);
@@ -315,6 +311,20 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
             let _ = self.io.shutdown().await;
         }
     }
+}
+
+/// Lets those run that were woken before. Not tokio's `yield_now`: a task that waits there looks at the sockets first, and
+/// is back too early when one of them is its own.
+async fn step_back() {
+    let mut back = false;
+    poll_fn(|cx| {
+        if mem::replace(&mut back, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 /// Whether the input holds more of them.
