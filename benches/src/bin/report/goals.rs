@@ -68,10 +68,27 @@ pub(crate) fn table(measured: &Measured) -> String {
     let mut text = format!(
         "{WRITTEN}# Goals\n\nPinned; ratios are taken within a round; medians (smallest - largest) over the rounds, \
          and it is the median that meets a goal or does not. Where rounds lie on both sides of a goal, that is said. \
-         Allocations per call are watched by `scripts/guard`, and are not in here.\n\n\
-         | what | goal | figure | |\n|---|---|---:|---|\n"
+         Allocations per call are watched by `scripts/guard`, and are not in here.\n"
     );
-    for Goal { what, target, figure } in goals(measured) {
+    let pinned: Vec<_> = measured.comparisons.iter().filter(|comparison| comparison.setting.pinned).collect();
+    for comparison in &pinned {
+        let _ = write!(
+            text,
+            "\n## tokio's {} runtime\n\n{}",
+            comparison.setting.runtime.name(),
+            rows(of_calls(Some(comparison)))
+        );
+    }
+    if pinned.is_empty() {
+        let _ = write!(text, "\n## Calls\n\n{}", rows(of_calls(None)));
+    }
+    let _ = write!(text, "\n## Memory and growth\n\n{}", rows(of_the_rest(measured)));
+    text
+}
+
+fn rows(goals: Vec<Goal>) -> String {
+    let mut text = "| what | goal | figure | |\n|---|---|---:|---|\n".to_owned();
+    for Goal { what, target, figure } in goals {
         let digits = if figure.is_some_and(|spread| spread.median < 0.2) { 3 } else { 2 };
         let (aim, verdict) = (aim(target), verdict(target, figure));
         let _ = writeln!(text, "| {what} | {aim} | {} | {verdict} |", spread(figure, digits));
@@ -79,19 +96,21 @@ pub(crate) fn table(measured: &Measured) -> String {
     text
 }
 
-fn goals(measured: &Measured) -> Vec<Goal> {
-    let pinned = || measured.comparisons.iter().filter(|comparison| comparison.setting.pinned);
-    let found = |figure: &dyn Fn(&Comparison) -> Option<Spread>| pinned().find_map(figure);
+fn of_calls(comparison: Option<&Comparison>) -> Vec<Goal> {
     let ratios = RATIOS.iter().map(|&(case, value, name, beside, target)| Goal {
         what: format!("`{case}`: {name} ÷ {beside}'s"),
         target,
-        figure: found(&|comparison| comparison.ratio(case, "ours", beside, value)),
+        figure: comparison.and_then(|comparison| comparison.ratio(case, "ours", beside, value)),
     });
     let figures = FIGURES.iter().map(|&(case, value, name, target)| Goal {
         what: format!("`{case}`: {name}"),
         target,
-        figure: found(&|comparison| comparison.spread(case, "ours", value)),
+        figure: comparison.and_then(|comparison| comparison.spread(case, "ours", value)),
     });
+    ratios.chain(figures).collect()
+}
+
+fn of_the_rest(measured: &Measured) -> Vec<Goal> {
     let idle = Goal {
         what: "KiB that an idle connection keeps on the server".into(),
         target: AtMost(2.5),
@@ -102,7 +121,7 @@ fn goals(measured: &Measured) -> Vec<Goal> {
         target: Target::None,
         figure: measured.growth.iter().find_map(|growth| growth.ratio(Curve::Callers, line, CALLERS, 1)),
     };
-    ratios.chain(figures).chain([idle, callers("ours"), callers(Curve::SPREAD_OUT)]).collect()
+    vec![idle, callers("ours"), callers(Curve::SPREAD_OUT)]
 }
 
 fn aim(target: Target) -> String {

@@ -71,7 +71,8 @@ fn comparison(measured: &Measured) -> String {
     );
     for comparison in &measured.comparisons {
         let title = if comparison.setting.pinned { "Pinned" } else { "Not pinned" };
-        text += &format!("\n## {title}\n\n{}", table::comparison(comparison));
+        let runtime = comparison.setting.runtime;
+        text += &format!("\n## {title}, tokio's {runtime} runtime\n\n{}", table::comparison(comparison));
     }
     for idle in &measured.idle {
         text += &format!("\n## Idle connections\n\n{}", table::idle(idle));
