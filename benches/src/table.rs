@@ -101,7 +101,7 @@ fn setting(measured: &Comparison) -> String {
 /// What has failed, as a list.
 #[must_use]
 pub fn failures(failures: &[String]) -> String {
-    failures.iter().map(|failure| format!("\n- **Failed:** {failure}")).collect()
+    failures.iter().map(|failure| format!("\n- **Failed:** {failure}\n")).collect()
 }
 
 /// What idle connections keep.

@@ -52,6 +52,11 @@ pub(super) fn svg(
     Ok(text)
 }
 
+/// A font of so many pixels: plotters takes points, and has 1.24 of them in a pixel.
+pub(super) fn font(pixels: i32) -> FontDesc<'static> {
+    ("sans-serif", f64::from(pixels) * 1.24).into_font()
+}
+
 /// Text beside a point, vertically centred on it.
 pub(super) fn write(
     area: &Area<'_>,
@@ -61,7 +66,7 @@ pub(super) fn write(
     colour: RGBColor,
     side: HPos,
 ) -> Result<()> {
-    let style = ("sans-serif", size).into_font().color(&colour).pos(Pos::new(side, VPos::Center));
+    let style = font(size).color(&colour).pos(Pos::new(side, VPos::Center));
     area.draw(&Text::new(text.to_owned(), at, style)).map_err(failed)
 }
 

@@ -4,7 +4,7 @@ use anyhow::Result;
 use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, Ranged};
 use plotters::prelude::*;
 
-use super::canvas::{Area, BLUE, FAINT, GREY, GRID, INK, MARGIN, ORANGE, failed, short, svg};
+use super::canvas::{Area, BLUE, FAINT, GREY, GRID, INK, MARGIN, ORANGE, failed, font, short, svg};
 use crate::statistics::Spread;
 
 /// Some lines on the same axes.
@@ -53,7 +53,7 @@ fn draw(chart: &Chart, area: &Area<'_>) -> Result<()> {
     let y = Scale::around(&values);
     let mut plot = ChartBuilder::on(area)
         .margin(8)
-        .caption(&chart.title, ("sans-serif", 14).into_font().color(&INK))
+        .caption(&chart.title, font(14).color(&INK))
         .x_label_area_size(44)
         .y_label_area_size(58)
         .build_cartesian_2d(x, y)
@@ -63,8 +63,8 @@ fn draw(chart: &Chart, area: &Area<'_>) -> Result<()> {
         .bold_line_style(GRID)
         .axis_style(FAINT)
         .x_desc(&chart.x.0)
-        .axis_desc_style(("sans-serif", 12).into_font().color(&FAINT))
-        .label_style(("sans-serif", 11).into_font().color(&INK))
+        .axis_desc_style(font(12).color(&FAINT))
+        .label_style(font(11).color(&INK))
         .x_label_formatter(&|place| places(*place))
         .y_label_formatter(&|value| short(*value))
         .draw()

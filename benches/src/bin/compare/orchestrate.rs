@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Error, Result, ensure};
 use benches::case::Case;
 use benches::machine::Machine;
 use benches::noise::wait_for_quiet;
@@ -66,21 +66,30 @@ pub(crate) fn run(plan: &Plan) -> Result<()> {
                 order.reverse();
             }
             for subject in order.into_iter().filter(|subject| subject.has(*case)) {
-                // Hardly any round differs in these, and the second run takes as long as the first.
-                let tracer = tracer.filter(|_| round == 0);
-                match one(plan, round, *case, subject, tracer) {
-                    Ok(run) => {
-                        let progress = table::progress(&run.figures);
-                        eprintln!("round {}, {} with {}: {progress}", round + 1, run.case, run.subject);
-                        runs.push(run);
-                    }
+                let (at, with) = (case.name(), subject.name());
+                let mut fail = |what: &str, error: Error| {
+                    let failure = format!("round {}, {at} with {with}: {what}{error:#}", round + 1);
+                    eprintln!("FAILED: {failure}");
+                    failures.push(failure);
+                };
+                let figures = match quietest(plan, *case, subject) {
+                    Ok(figures) => figures,
                     Err(error) => {
-                        let (case, subject) = (case.name(), subject.name());
-                        let failure = format!("round {}, {case} with {subject}: {error:#}", round + 1);
-                        eprintln!("FAILED: {failure}");
-                        failures.push(failure);
+                        fail("", error);
+                        continue;
                     }
-                }
+                };
+                eprintln!("round {}, {at} with {with}: {}", round + 1, table::progress(&figures));
+                // Hardly any round differs in these, and the second run takes as long as the first.
+                let syscalls = match tracer.filter(|_| round == 0) {
+                    Some(tracer) => measure(plan, *case, subject, Some(tracer)).map(|(_, counted)| counted),
+                    None => Ok(None),
+                };
+                let syscalls = syscalls.unwrap_or_else(|error| {
+                    fail("counting system calls: ", error);
+                    None
+                });
+                runs.push(Run { round, case: at.to_owned(), subject: with.to_owned(), figures, syscalls });
             }
         }
     }
@@ -100,15 +109,6 @@ pub(crate) fn run(plan: &Plan) -> Result<()> {
     }
     ensure!(failed == 0, "{failed} runs have failed");
     Ok(())
-}
-
-fn one(plan: &Plan, round: usize, case: Case, subject: Subject, tracer: Option<Tracer>) -> Result<Run> {
-    let figures = quietest(plan, case, subject)?;
-    let syscalls = match tracer {
-        Some(_) => measure(plan, case, subject, tracer).context("counting system calls")?.1,
-        None => None,
-    };
-    Ok(Run { round, case: case.name().to_owned(), subject: subject.name().to_owned(), figures, syscalls })
 }
 
 fn quietest(plan: &Plan, case: Case, subject: Subject) -> Result<Figures> {

@@ -19,11 +19,11 @@ pub(crate) fn comparison(measured: &Comparison) -> Result<String> {
     let panels: Vec<Panel> = measured.cases().into_iter().map(panel).collect();
     let setting = &measured.setting;
     let how = format!(
-        "CPU time of both sides; longer is better; each case has a scale of its own. Medians over {} rounds of {} s, \
-         lines from the smallest to the largest; {}.",
+        "CPU time of both sides; longer is better; each case has a scale of its own. Medians of {} rounds of {} s, \
+         smallest to largest; {}.",
         setting.rounds,
         setting.seconds,
-        if setting.pinned { "a CPU for each side" } else { "not pinned" },
+        if setting.pinned { "pinned" } else { "not pinned" },
     );
     bars("Calls (or items of a stream) per CPU second", &how, &panels)
 }
@@ -58,8 +58,7 @@ pub(crate) fn growth(measured: &Growth) -> Result<String> {
     let measured_curves = Curve::ALL.into_iter().filter(|curve| !measured.places(*curve).is_empty());
     let charts: Vec<Chart> = measured_curves.flat_map(both).collect();
     let how = format!(
-        "Both axes logarithmic. Medians over {} rounds of {} s, lines from the smallest to the largest; a CPU for each \
-         side unless said otherwise.",
+        "Both axes logarithmic. Medians of {} rounds of {} s, smallest to largest; pinned unless said otherwise.",
         measured.rounds, measured.seconds,
     );
     curves("What calls cost as one thing grows", &how, &names, &charts)
