@@ -144,7 +144,9 @@ func drive(address string, load load, span time.Duration) {
 	for at := 0; at < load.connections; at++ {
 		if load.connect {
 			go func() {
+				beat := time.NewTicker(8 * time.Millisecond)
 				for b := int64(0); ; b++ {
+					<-beat.C
 					if err := open(address, b).Close(); err != nil {
 						fail(err)
 					}

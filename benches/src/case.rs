@@ -37,7 +37,7 @@ pub enum Case {
     Beside,
     /// One stream both ways, of items of 64 bytes that come back.
     Bidi,
-    /// Connections that are opened for one call each, 8 at once.
+    /// Connections that are opened for one call each, 1,000 a second.
     Connect,
 }
 
@@ -142,7 +142,7 @@ impl Case {
             Self::LargeItems => "a stream of 64 KiB items",
             Self::Beside => "one at a time, beside a stream",
             Self::Bidi => "a stream of 64-byte blobs and their echoes",
-            Self::Connect => "connections with one call each, 8 at once",
+            Self::Connect => "connections with one call each, 1,000 a second",
         }
     }
 

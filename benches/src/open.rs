@@ -2,15 +2,21 @@
 
 use std::future::pending;
 use std::io;
+use std::time::Duration;
 
 use anyhow::{Error, Result};
 use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, interval};
 
 use crate::contract::Args;
 use crate::measure::{Meter, Tally};
 
 /// Connections that are being opened at once before they are kept: more would only queue in the listener's backlog.
 const AT_ONCE: usize = 64;
+
+/// A task opens a connection so often, and all subjects' do: connections that were closed keep their ports for a minute, and
+/// those who are fast would have the system search for the last free ones.
+const BEAT: Duration = Duration::from_millis(8);
 
 /// Opens and closes connections, as many at once as there are tasks. `open` makes a connection and one call on it.
 pub fn repeat<C, F>(
@@ -29,7 +35,10 @@ async fn one_by_one<C, F>(open: impl Fn(Args) -> F, mut tally: Tally) -> Result<
 where
     F: Future<Output = Result<C>>,
 {
+    let mut beat = interval(BEAT);
+    beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     for b in 0.. {
+        beat.tick().await;
         // What it is closed with: nobody has it any more.
         drop(open(Args { a: 7, b }).await.map_err(explained)?);
         tally.add(1);
