@@ -159,7 +159,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
         }
         loop {
             match poll_fn(|cx| self.poll_turn(cx)).await {
-                Turn::Over(lost) => return lost,
+                Turn::Over(lost) => {
+                    // Answers that were read before it ended are answers all the same.
+                    while self.kept && self.take_kept().is_continue() {}
+                    return lost;
+                }
                 Turn::Output(in_flight) => {
                     // The first caller to append wakes this task, which tokio's threads then run
                     // before the other callers. One step back lets them append too, and all goes out

@@ -60,6 +60,30 @@ async fn a_call_whose_connection_is_lost_may_have_run_only_if_it_was_sent_whole(
 }
 
 #[tokio::test]
+async fn answers_that_were_read_count_though_the_next_write_fails() {
+    let (client, mut raw) = raw_server(1 << 20, "").await;
+    // More than the client takes at once.
+    let calls: Vec<_> = (0..200i64).map(|at| client.start::<i64>("Any.Name", at)).collect();
+    let mut answers = Vec::new();
+    for at in 0..200i64 {
+        answers.extend(Frame::response(raw.frame().await.id, &at).to_bytes());
+    }
+    raw.say(&answers).await;
+    drop(raw);
+    let mut calls = calls.into_iter();
+    let first = calls.next().unwrap();
+    // It wakes with the first answers, and makes a call that cannot be written any more.
+    let late = tokio::spawn(async move {
+        assert_eq!(first.await.unwrap(), 0);
+        client.call::<_, i64>("Any.Name", 7).await
+    });
+    for (call, at) in calls.zip(1..) {
+        assert_eq!(within(call).await.unwrap(), at);
+    }
+    assert_eq!(within(late).await.unwrap().unwrap_err().executed(), Executed::No);
+}
+
+#[tokio::test]
 async fn calls_above_a_go_away_have_not_run_and_those_up_to_it_go_on() {
     let (client, mut raw) = raw_server(4096, "").await;
     let calls: Vec<_> = (0..3).map(|at| client.start::<i64>("Any.Name", at)).collect();
