@@ -44,6 +44,8 @@ pub(crate) struct Connection<IO> {
     /// More answers may be at hand than were taken, whose callers have their turn first.
     more: bool,
     woken: Vec<Waker>,
+    /// The last answers woke more than one caller.
+    many: bool,
     shared: Arc<Shared>,
     liveness: Liveness,
     /// The last Ping stands among the output that the callers left, and not yet in `writing`.
@@ -114,6 +116,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
             kept: false,
             more: false,
             woken: Vec::new(),
+            many: false,
             shared,
             liveness: Liveness::new(ping.interval, ping.timeout, now()),
             ping_waits: false,
@@ -167,9 +170,9 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
                 Turn::Output(in_flight) => {
                     // The first caller to append wakes this task, which tokio's threads then run
                     // before the other callers. One step back lets them append too, and all goes out
-                    // in one write: without it there are three to four times as many. With more answers at hand
+                    // in one write: without it there are two to four times as many. With more answers at hand
                     // they have had their turn.
-                    if in_flight > 1 && !self.more {
+                    if (in_flight > 1 || self.many) && !self.more {
                         step_back().await;
                     }
                     rpc_io::lend_buffer(&mut self.writing);
@@ -273,11 +276,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
         if self.kept {
             return Poll::Ready(self.take_kept());
         }
-        let Self { io, input, woken, shared, liveness, leaving, .. } = self;
+        let Self { io, input, woken, many, shared, liveness, leaving, .. } = self;
         let received = rpc_io::poll_receive(io, cx, input, |input, chunk| {
             let now = now();
             liveness.heard(now);
-            (chunk.len(), take_frames(now, input, chunk, shared, woken, leaving))
+            (chunk.len(), take_frames(now, input, chunk, shared, woken, many, leaving))
         });
         Poll::Ready(match ready!(received) {
             Ok(Some((count, taken))) => {
@@ -290,8 +293,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
     }
 
     fn take_kept(&mut self) -> ControlFlow<Lost> {
-        let Self { input, woken, shared, leaving, .. } = self;
-        let taken = take_frames(now(), input, &[], shared, woken, leaving);
+        let Self { input, woken, many, shared, leaving, .. } = self;
+        let taken = take_frames(now(), input, &[], shared, woken, many, leaving);
         self.note(taken)
     }
 
@@ -338,6 +341,7 @@ fn take_frames(
     chunk: &[u8],
     shared: &Shared,
     woken: &mut Vec<Waker>,
+    many: &mut bool,
     leaving: &CancellationToken,
 ) -> Result<bool, ProtocolError> {
     let received = shared.receive(now, woken, input, chunk);
@@ -345,6 +349,7 @@ fn take_frames(
     if let Ok(Received { leaving: true, .. }) = received {
         leaving.cancel();
     }
+    *many = woken.len() > 1;
     woken.drain(..).for_each(Waker::wake);
     received.map(|received| received.kept)
 }
