@@ -42,7 +42,7 @@ pub(crate) struct Connection<IO> {
     /// `input` holds answers that were read but not taken.
     kept: bool,
     /// More answers may be at hand than were taken, whose callers have their turn first.
-    more: bool,
+    callers_first: bool,
     woken: Vec<Waker>,
     /// The last answers woke more than one caller.
     many: bool,
@@ -114,7 +114,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
             items: 0,
             blocked: false,
             kept: false,
-            more: false,
+            callers_first: false,
             woken: Vec::new(),
             many: false,
             shared,
@@ -163,8 +163,10 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
         loop {
             match poll_fn(|cx| self.poll_turn(cx)).await {
                 Turn::Over(lost) => {
-                    // Answers that were read before it ended are answers all the same.
-                    while self.kept && self.take_kept().is_continue() {}
+                    // Answers that came before it ended are answers all the same; behind a breach there are none.
+                    if !matches!(lost, Lost::Protocol(_)) {
+                        let _ = poll_fn(|cx| Poll::Ready(self.take_all(cx))).await;
+                    }
                     return lost;
                 }
                 Turn::Output(in_flight) => {
@@ -172,7 +174,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
                     // before the other callers. One step back lets them append too, and all goes out
                     // in one write: without it there are two to four times as many. With more answers at hand
                     // they have had their turn.
-                    if (in_flight > 1 || self.many) && !self.more {
+                    if (in_flight > 1 || self.many) && !self.callers_first {
                         step_back().await;
                     }
                     rpc_io::lend_buffer(&mut self.writing);
@@ -186,11 +188,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
     fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Turn> {
         loop {
             // What the callers of the last answers have left goes out before the next answers are taken.
-            if !self.more {
+            if !self.callers_first {
                 if let ControlFlow::Break(lost) = self.take_answers(cx) {
                     return Poll::Ready(Turn::Over(lost));
                 }
-                if self.more {
+                if self.callers_first {
                     cx.waker().wake_by_ref();
                     return Poll::Pending;
                 }
@@ -198,7 +200,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
             if let Poll::Ready(turn) = self.poll_output(cx) {
                 return Poll::Ready(turn);
             }
-            if !mem::take(&mut self.more) {
+            if !mem::take(&mut self.callers_first) {
                 self.input.shrink(KEPT_INPUT);
                 return Poll::Pending;
             }
@@ -246,11 +248,26 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
                 Poll::Ready(flow) => flow?,
                 Poll::Pending => return ControlFlow::Continue(()),
             }
-            if self.more {
+            if self.callers_first {
                 return ControlFlow::Continue(());
             }
         }
-        self.more = true;
+        self.callers_first = true;
+        ControlFlow::Continue(())
+    }
+
+    /// Takes what has come, whoever's turn it is.
+    fn take_all(&mut self, cx: &mut Context<'_>) -> ControlFlow<Lost> {
+        for _ in 0..READS {
+            match self.poll_frames(cx) {
+                Poll::Ready(flow) => flow?,
+                Poll::Pending => return ControlFlow::Continue(()),
+            }
+            while self.kept {
+                self.take_kept()?;
+            }
+        }
+        self.callers_first = true;
         ControlFlow::Continue(())
     }
 
@@ -258,6 +275,10 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<ControlFlow<Lost>> {
         let due = self.liveness.due().into_iter().chain(self.next_deadline).min();
         ready!(self.timer.poll(due, cx));
+        // What came in time is in time, though its callers' turn has not come.
+        if let ControlFlow::Break(lost) = self.take_all(cx) {
+            return Poll::Ready(ControlFlow::Break(lost));
+        }
         let now = now();
         self.shared.expire(now);
         match self.liveness.check(now) {
@@ -284,8 +305,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
         });
         Poll::Ready(match ready!(received) {
             Ok(Some((count, taken))) => {
-                self.more = count >= FULL;
-                self.note(taken)
+                self.callers_first = count >= FULL;
+                self.after_batch(taken)
             }
             Ok(None) => ControlFlow::Break(Lost::Eof),
             Err(error) => ControlFlow::Break(Lost::Io(Arc::new(error))),
@@ -295,17 +316,20 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
     fn take_kept(&mut self) -> ControlFlow<Lost> {
         let Self { input, woken, many, shared, leaving, .. } = self;
         let taken = take_frames(now(), input, &[], shared, woken, many, leaving);
-        self.note(taken)
+        self.after_batch(taken)
     }
 
-    fn note(&mut self, taken: Result<bool, ProtocolError>) -> ControlFlow<Lost> {
+    fn after_batch(&mut self, taken: Result<bool, ProtocolError>) -> ControlFlow<Lost> {
         match taken {
             Ok(kept) => {
                 self.kept = kept;
-                self.more |= kept;
+                self.callers_first |= kept;
                 ControlFlow::Continue(())
             }
-            Err(error) => ControlFlow::Break(Lost::Protocol(error)),
+            Err(error) => {
+                self.kept = false;
+                ControlFlow::Break(Lost::Protocol(error))
+            }
         }
     }
 
@@ -320,8 +344,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
     }
 }
 
-/// Lets those run that were woken before. Not tokio's `yield_now`: a task that waits there looks at the sockets first, and
-/// is back too early when one of them is its own.
+/// Lets those run that were woken before. Not tokio's `yield_now`, in which a task waits until the sockets were looked at: its
+/// own wakes it early, and with one more task awake the thread looks at them more often.
 async fn step_back() {
     let mut back = false;
     poll_fn(|cx| {

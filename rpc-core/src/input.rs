@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crate::body::{Body, LARGE_BODY};
 use crate::error::ProtocolError;
 use crate::frame::{self, Frame, Header, LENGTH_LEN, PREFIX_LEN};
-use crate::spare::Spare;
+use crate::spare::{Borrower, Spare};
 
 /// A read grows the buffer of an unfinished frame by at least this, or doubles it: memory follows
 /// the bytes that arrived, never the length that was claimed.
@@ -42,7 +42,7 @@ pub struct Input {
     pos: usize,
     limit: u32,
     /// Where the memory of large frames comes from and goes to.
-    spare: Option<&'static Spare>,
+    spare: Option<Borrower>,
     /// Numbers the frames that are kept here, one after the other.
     kept: u64,
 }
@@ -63,7 +63,7 @@ impl Input {
     /// Reads large frames into `spare` memory where it has some, and leaves theirs to it.
     #[must_use]
     pub fn with_spare(self, spare: &'static Spare) -> Self {
-        Self { spare: Some(spare), ..self }
+        Self { spare: Some(Borrower::new(spare)), ..self }
     }
 
     /// The next whole frame of what was kept and of `chunk` from `at` on; moves `at`.
@@ -143,8 +143,8 @@ impl Input {
             self.kept = self.kept.wrapping_add(1);
             if total >= LARGE_BODY && self.pos == 0 && self.tail.len() == total {
                 let buffer = std::mem::take(&mut self.tail);
-                let bytes = match self.spare {
-                    Some(spare) if total >= GROWTH => spare.lend(buffer),
+                let bytes = match &mut self.spare {
+                    Some(spare) if total >= GROWTH => spare.filled(buffer),
                     _ => Bytes::from(buffer),
                 };
                 return Ok(Some((header, Place::Own(bytes.slice(PREFIX_LEN..)))));
@@ -157,9 +157,16 @@ impl Input {
 
     /// Keeps what the caller did not get to, for the calls of [`next`](Self::next) that follow.
     pub fn keep(&mut self, rest: &[u8]) {
+        // What is held already is not moved again each time that a caller stops.
+        if !rest.is_empty() {
+            self.compact();
+            self.tail.extend_from_slice(rest);
+        }
+    }
+
+    fn compact(&mut self) {
         self.tail.drain(..self.pos);
         self.pos = 0;
-        self.tail.extend_from_slice(rest);
     }
 
     /// Where to read the rest of a large unfinished frame, and how many bytes at the most, so that
@@ -172,12 +179,12 @@ impl Input {
             return None;
         }
         if self.tail.capacity() < total
-            && let Some(mut buffer) = self.spare.and_then(|spare| spare.take(total))
+            && let Some(mut buffer) = self.spare.as_mut().and_then(|spare| spare.borrow(total))
         {
             buffer.extend_from_slice(&self.tail[self.pos..]);
             (self.tail, self.pos) = (buffer, 0);
         }
-        self.keep(&[]);
+        self.compact();
         let room = self.tail.len().max(GROWTH);
         // However much memory is there already: with the same bytes, reads are the same, and so is a simulation.
         let room = if missing <= room + LAST { missing } else { room };
@@ -203,6 +210,7 @@ impl Input {
         if self.is_empty() && self.tail.capacity() > keep {
             self.tail = Vec::new();
             self.pos = 0;
+            self.spare.as_mut().map(Borrower::settle);
         }
     }
 

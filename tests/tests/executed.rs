@@ -7,14 +7,8 @@ use futures_util::future::join_all;
 use rpc_client::{Client, Error, Lost};
 use rpc_core::client::OpenError;
 use rpc_core::{Code, Context, Executed, Status};
-use tests::{Args, Frame, Gate, Raw, arith, decoded, encoded, eventually, join, pipe, within};
-use tokio::io::{AsyncReadExt, DuplexStream};
-
-async fn raw_server(buffer: usize, headers: &'static str) -> (Client, Raw<DuplexStream>) {
-    let (near, far) = tokio::io::duplex(buffer);
-    let admitted = tokio::spawn(Raw::admit(far, headers));
-    (within(Client::new(near)).await.unwrap(), admitted.await.unwrap())
-}
+use tests::{Args, Frame, Gate, arith, decoded, encoded, eventually, join, pipe, raw_server, within};
+use tokio::io::AsyncReadExt;
 
 async fn assert_serves(client: &Client) {
     let product: i64 = within(client.call("Arith.Multiply", Args { a: 7, b: 8 })).await.unwrap();
@@ -57,30 +51,6 @@ async fn a_call_whose_connection_is_lost_may_have_run_only_if_it_was_sent_whole(
     }
     let later = within(client.call::<_, i64>("Any.Name", 3)).await.unwrap_err();
     assert_eq!(later.executed(), Executed::No);
-}
-
-#[tokio::test]
-async fn answers_that_were_read_count_though_the_next_write_fails() {
-    let (client, mut raw) = raw_server(1 << 20, "").await;
-    // More than the client takes at once.
-    let calls: Vec<_> = (0..200i64).map(|at| client.start::<i64>("Any.Name", at)).collect();
-    let mut answers = Vec::new();
-    for at in 0..200i64 {
-        answers.extend(Frame::response(raw.frame().await.id, &at).to_bytes());
-    }
-    raw.say(&answers).await;
-    drop(raw);
-    let mut calls = calls.into_iter();
-    let first = calls.next().unwrap();
-    // It wakes with the first answers, and makes a call that cannot be written any more.
-    let late = tokio::spawn(async move {
-        assert_eq!(first.await.unwrap(), 0);
-        client.call::<_, i64>("Any.Name", 7).await
-    });
-    for (call, at) in calls.zip(1..) {
-        assert_eq!(within(call).await.unwrap(), at);
-    }
-    assert_eq!(within(late).await.unwrap().unwrap_err().executed(), Executed::No);
 }
 
 #[tokio::test]

@@ -41,10 +41,10 @@ impl<A: Serialize + Send, R: DeserializeOwned + Send + 'static> Pending<A, R> {
         self.prepare_in_full()
     }
 
-    #[cold]
+    #[inline(never)]
     fn prepare_in_full(&mut self) -> Result<(), Error> {
-        let options = self.options.take().unwrap_or_default();
-        let Options { timeout, parent, metadata, idempotent, .. } = *options;
+        let options = self.options.take().map_or_else(Options::default, |options| *options);
+        let Options { timeout, parent, metadata, idempotent, .. } = options;
         self.idempotent = idempotent;
         self.metadata = metadata.map_err(|source| Error::Metadata { call: self.info(), source })?;
         self.until = Until::new(timeout.or(self.endpoint.timeout), parent);
@@ -59,13 +59,13 @@ impl<A: Serialize + Send, R: DeserializeOwned + Send + 'static> Pending<A, R> {
         let endpoint = self.endpoint.clone();
         let deadline = self.until.deadline();
         let made = now();
-        self.intercepted = Some(Box::new(Intercepted { made, agreed: 0 }));
+        let intercepted = self.intercepted.insert(Box::new(Intercepted { made, agreed: 0 }));
         for (at, interceptor) in endpoint.interceptors.iter().enumerate() {
             let mut outgoing = Outgoing { method: &self.method, metadata: &mut self.metadata, deadline };
             if let Err(source) = interceptor.before(&mut outgoing) {
                 return Err(Error::Intercepted { call: self.info(), source: source.into() });
             }
-            self.intercepted = Some(Box::new(Intercepted { made, agreed: at + 1 }));
+            intercepted.agreed = at + 1;
         }
         Ok(())
     }

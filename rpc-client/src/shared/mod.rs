@@ -309,8 +309,8 @@ impl Shared {
 
     /// Takes frames of a read, and of what was kept of the one before. Wakers of those to wake go to `woken`.
     ///
-    /// No more than [`BATCH`] or, if that is more, than half of the calls in flight: so the server works on what
-    /// their callers call next while this side works on the other half.
+    /// No more than [`BATCH`] or, if that is more, than half as many as there are calls in flight: so the server works on
+    /// what their callers call next while this side works on the other half.
     pub(crate) fn receive(
         &self,
         now: Instant,
