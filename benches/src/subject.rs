@@ -115,7 +115,8 @@ impl Subject {
             #[cfg(feature = "peers")]
             Self::Tarpc => !streams,
             #[cfg(feature = "peers")]
-            Self::Protosocket => !matches!(case, Case::Quotes | Case::Bidi),
+            // Its streams have no credit: a call behind one may get no answer for seconds.
+            Self::Protosocket => !matches!(case, Case::Quotes | Case::Bidi | Case::Beside),
             #[cfg(feature = "peers")]
             Self::Capnp => !streams && case != Case::Connect,
             _ => true,
