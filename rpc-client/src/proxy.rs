@@ -46,10 +46,10 @@ impl Proxy {
         Self::fixed("socks5", address)
     }
 
-    /// The proxies that the environment names now, as curl reads it: `HTTPS_PROXY` for servers that are
+    /// The proxies that the environment names now, as hyper-util reads it: `HTTPS_PROXY` for servers that are
     /// spoken to by TLS and `HTTP_PROXY` for the others, else `ALL_PROXY`; none for what `NO_PROXY` lists
-    /// (hosts with all below them, addresses, networks as in `10.0.0.0/8`, or `*`). The names may be in
-    /// lower case; where both are set, the upper case counts.
+    /// (hosts with all below them, addresses, networks as in `10.0.0.0/8`, and `*` for all names, but not for
+    /// addresses as with curl). The variables may be in lower case; where both are set, the upper case counts.
     ///
     /// A value is `http://host:port` or `socks5://host:port`, with `user:password@` before the host where the
     /// proxy wants them; `http://` and the ports 80 and 1080 may be left out. `socks5h://` is the same as

@@ -118,6 +118,13 @@ impl Heard {
         }
     }
 
+    /// Keeps the error, and gives hyper-util its kind.
+    fn ended_by(&mut self, error: io::Error) -> io::Error {
+        let kind = error.kind();
+        self.end = Some(error);
+        kind.into()
+    }
+
     fn ended(self, proxy: String, error: String) -> ProxyError {
         match self.end {
             Some(source) => ProxyError::Closed { proxy, source },
@@ -148,23 +155,15 @@ impl AsyncRead for Overheard {
         let before = buf.filled().len();
         let read = std::task::ready!(Pin::new(&mut self.stream).poll_read(cx, buf));
         let mut heard = lock(&self.heard);
-        let read = match read {
-            Ok(()) => Ok(&buf.filled()[before..]),
-            Err(error) => Err(error),
-        };
-        Poll::Ready(match read {
-            Ok([]) => {
+        Poll::Ready(match (read, &buf.filled()[before..]) {
+            (Err(error), _) => Err(heard.ended_by(error)),
+            (Ok(()), []) => {
                 heard.end = Some(io::ErrorKind::UnexpectedEof.into());
                 Ok(())
             }
-            Ok(bytes) => {
+            (Ok(()), bytes) => {
                 heard.bytes.extend_from_slice(bytes);
                 Ok(())
-            }
-            Err(error) => {
-                let kind = error.kind();
-                heard.end = Some(error);
-                Err(kind.into())
             }
         })
     }
@@ -173,11 +172,7 @@ impl AsyncRead for Overheard {
 impl AsyncWrite for Overheard {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = std::task::ready!(Pin::new(&mut self.stream).poll_write(cx, bytes));
-        Poll::Ready(written.map_err(|error| {
-            let kind = error.kind();
-            lock(&self.heard).end = Some(error);
-            kind.into()
-        }))
+        Poll::Ready(written.map_err(|error| lock(&self.heard).ended_by(error)))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
