@@ -53,6 +53,7 @@ pub use interceptor::{Ended, Interceptor, Outgoing};
 pub use pending::{Opening, Pending};
 #[cfg(feature = "proxy")]
 pub use proxy::Proxy;
+pub use rpc_core::handshake::Entry;
 #[cfg(feature = "tls")]
 pub use rpc_io::tls::{Identity, PemSource, Roots, TlsError, TlsFailure, tokio_rustls, tokio_rustls::rustls};
 pub use rpc_io::{Stream, TcpOptions};

@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use http::{StatusCode, Uri};
 use hyper_util::client::legacy::connect::proxy::{SocksV5, Tunnel};
 use hyper_util::rt::TokioIo;
-use rpc_core::handshake::{AnswerError, HeadBuffer, check_first_bytes, parse_answer};
+use rpc_core::handshake::{AnswerError, Entry, HeadBuffer, check_first_bytes, parse_answer};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
@@ -88,7 +88,7 @@ impl Heard {
     /// What kept an HTTP proxy from opening the way; `error` is what hyper-util calls it.
     fn http(self, proxy: String, given: bool, error: String) -> ProxyError {
         if let Ok(Some(whole)) = HeadBuffer::default().push(&self.bytes) {
-            return match parse_answer(&whole.head, &[]) {
+            return match parse_answer(Entry::Connect, &whole.head, &[]) {
                 Err(AnswerError::Refused(mut answer) | AnswerError::Proxy { mut answer, .. }) => {
                     if answer.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED {
                         return ProxyError::Unauthorized { proxy, given };
