@@ -76,7 +76,11 @@ impl Path {
     fn client(&self) -> Builder {
         let builder = Client::builder().ping_interval(Duration::from_secs(1));
         let builder = if self.upgrade { builder.entry(Entry::Upgrade) } else { builder };
-        if self.forward { builder.proxy(Proxy::http(self.proxy)) } else { builder }
+        if self.forward {
+            builder.proxy(Proxy::http(self.proxy).credentials("ann", "secret"))
+        } else {
+            builder
+        }
     }
 
     async fn dial(&self, builder: Builder) -> Result<Client> {
