@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 pub enum Flavour {
     /// One thread.
     Current,
-    /// As many as there are CPUs.
+    /// As many worker threads as the process has CPUs: one when it is pinned to one.
     Multi,
 }
 

@@ -117,14 +117,16 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
         loop {
             let turn = poll_fn(|cx| {
                 // Polled only to be woken; that it has begun, the phase tells for less.
-                while known
+                let mut stale = known
                     .as_ref()
-                    .is_none_or(|(phase, waker)| *phase != shutdown.phase() || !waker.will_wake(cx.waker()))
-                {
+                    .is_none_or(|(phase, waker)| *phase != shutdown.phase() || !waker.will_wake(cx.waker()));
+                // The phase is looked at again, the waker is not: one may not know its own clone.
+                while stale {
                     let phase = shutdown.phase();
                     next_phase.set(shutdown.after(phase));
                     let _ = next_phase.as_mut().poll(cx);
                     known = Some((phase, cx.waker().clone()));
+                    stale = phase != shutdown.phase();
                 }
                 self.poll_turn(cx)
             });

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-/// The headers of a CONNECT request, packed until they are first looked at.
+/// The headers of the request that opened a connection, packed until they are first looked at; then there is a map as well.
 ///
 /// As a map they would be a third of what an idle connection holds.
 #[derive(Clone, Default)]

@@ -42,16 +42,14 @@ fn main() -> Result<()> {
             other => return Err(other.unexpected().into()),
         }
     }
+    if !curves.is_empty() {
+        plan.curves.clone_from(&curves);
+    }
     // Children inherit it, but `serve` and `drive` can be run by hand as well.
     descriptors::raise(plan.most_connections())?;
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match (&words[..], &curves[..], at) {
-        ([], _, None) => {
-            if !curves.is_empty() {
-                plan.curves = curves;
-            }
-            orchestrate::run(&plan)
-        }
+        ([], _, None) => orchestrate::run(&plan),
         (["serve", subject], [], None) => serve(runtime, load::listen((*subject).to_owned())),
         (["drive", subject, told], [curve], Some(at)) => {
             let (subject, told) = ((*subject).to_owned(), (*told).to_owned());
