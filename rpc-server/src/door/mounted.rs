@@ -10,6 +10,8 @@ use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use hyper_util::server::conn::auto;
 use rpc_core::handshake::{Entry, Refusal, acceptance, negotiate_terms};
+#[cfg(feature = "tls")]
+use rpc_io::tls::tokio_rustls::server::TlsStream;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 #[cfg(unix)]
@@ -95,14 +97,32 @@ impl Door {
         }
     }
 
+    /// Sets what this server's own listener would have set: axum leaves Nagle's algorithm on.
+    fn tune(&self, io: &TcpStream) {
+        if let Err(error) = self.server.config.tcp.apply(io) {
+            tracing::debug!(%error, "socket options were not set");
+        }
+    }
+
     fn serve_upgraded(&self, upgraded: Upgraded, entrance: Entrance, place: Place) -> Entered {
         let upgraded = match raw::<TcpStream>(upgraded) {
-            Ok((io, rest)) => return self.serve_accepted(io, &rest, entrance, place),
+            Ok((io, rest)) => {
+                self.tune(&io);
+                return self.serve_accepted(io, &rest, entrance, place);
+            }
             Err(upgraded) => upgraded,
         };
         #[cfg(unix)]
         let upgraded = match raw::<UnixStream>(upgraded) {
             Ok((io, rest)) => return self.serve_accepted(io, &rest, entrance, place),
+            Err(upgraded) => upgraded,
+        };
+        #[cfg(feature = "tls")]
+        let upgraded = match raw::<TlsStream<TcpStream>>(upgraded) {
+            Ok((io, rest)) => {
+                self.tune(io.get_ref().0);
+                return self.serve_accepted(io, &rest, entrance, place);
+            }
             Err(upgraded) => upgraded,
         };
         self.serve_accepted(TokioIo::new(upgraded), &[], entrance, place)
