@@ -1,6 +1,7 @@
 //! net/rpc's `Arith` service, and what the programs in `src/bin` share.
 
 mod answer;
+pub mod attach;
 mod expression;
 mod lines;
 mod program;
@@ -8,7 +9,7 @@ mod program;
 pub use answer::{Tally, answer_lines};
 pub use expression::{Expression, Malformed};
 pub use lines::{Line, Lines};
-pub use program::{announce, run};
+pub use program::{announce, asked_to_end, run};
 
 use rpc_core::{Context, Status};
 use serde::{Deserialize, Serialize};

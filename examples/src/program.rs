@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::io::{ErrorKind, Write};
-use std::process::ExitCode;
+use std::process::{ExitCode, Termination};
 
 use anyhow::Context;
 use tokio::net::TcpListener;
@@ -18,15 +18,38 @@ pub async fn announce(listen: &str) -> anyhow::Result<TcpListener> {
     Ok(listener)
 }
 
+/// Ends when the program is asked to end: by Ctrl-C, and SIGTERM where there is one. Neither kills it from here on.
+///
+/// # Errors
+/// When signals cannot be handled.
+pub fn asked_to_end() -> std::io::Result<impl Future<Output = ()> + Send + 'static> {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let (mut term, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        Ok(async move {
+            tokio::select! {
+                _ = term.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        })
+    }
+    #[cfg(not(unix))]
+    Ok(async {
+        let _ = tokio::signal::ctrl_c().await;
+    })
+}
+
 /// Runs what the command line asked for; `None`: for help. What goes wrong is printed, and told by the exit code.
-pub fn run<T, F>(
+pub fn run<T, F, R>(
     name: &str,
     usage: &str,
     command: Result<Option<T>, lexopt::Error>,
     run: impl FnOnce(T) -> F,
 ) -> ExitCode
 where
-    F: Future<Output = anyhow::Result<()>>,
+    F: Future<Output = anyhow::Result<R>>,
+    R: Termination,
 {
     let command = match command {
         Ok(Some(command)) => command,
@@ -41,7 +64,7 @@ where
     };
     let ran = Runtime::new().context("cannot start").and_then(|runtime| runtime.block_on(run(command)));
     match ran {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(ended) => ended.report(),
         // Whoever read the output has seen enough.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {

@@ -22,9 +22,14 @@ struct Page {
 }
 
 /// Answers a request for the page about `server`.
+pub(crate) fn answer(server: &State, request: &Request) -> Result<Response<Vec<u8>>, Refusal> {
+    check_host(request, &server.config.debug_hosts)?;
+    page(server, request)
+}
+
+/// The same for a route of this crate's.
 pub(crate) fn reply(server: &State, request: &Request) -> Boxed<Reply> {
-    let reply = check_host(request, &server.config.debug_hosts).and_then(|()| page(server, request));
-    Box::pin(ready(reply.into()))
+    Box::pin(ready(answer(server, request).into()))
 }
 
 /// The page tells all that the server can do: to this machine, or by a name that was allowed.

@@ -174,6 +174,27 @@ impl Server {
         page.assemble()
     }
 
+    /// The same page as an answer, for a route of another HTTP stack. Who asks has to be among the
+    /// request's extensions, as a [`Peer`]: the page is shown to nobody else than by `debug_page`.
+    ///
+    /// ```
+    /// # fn demo(server: rpc_server::Server) -> axum::Router {
+    /// use axum::{extract::Request, routing::get};
+    ///
+    /// let page = async move |request: Request| server.answer_debug(request.into_parts().0).map(axum::body::Body::from);
+    /// axum::Router::new().route("/debug/rpc", get(page))
+    /// # }
+    /// ```
+    #[cfg(feature = "debug-page")]
+    #[must_use]
+    pub fn answer_debug(&self, mut head: http::request::Parts) -> http::Response<bytes::Bytes> {
+        let peer = head.extensions.remove().unwrap_or_else(Peer::unknown);
+        match crate::debug::answer(&self.state, &Request::new(head, peer)) {
+            Ok(page) => page.map(Into::into),
+            Err(refusal) => http::Response::<String>::from(refusal).map(Into::into),
+        }
+    }
+
     /// Connections that are open now.
     #[must_use]
     pub fn connections(&self) -> usize {

@@ -233,6 +233,25 @@ async fn the_listener_of_the_page_is_no_way_to_rpc() {
 }
 
 #[test]
+fn another_http_stack_shows_it_to_the_same_people() {
+    let server = arith().build().unwrap();
+    let asked_by = |peer: Option<Peer>| {
+        let mut request = http::Request::get("/any/path").header("host", "localhost:8443").body(()).unwrap();
+        if let Some(peer) = peer {
+            request.extensions_mut().insert(peer);
+        }
+        server.answer_debug(request.into_parts().0)
+    };
+    let page = asked_by(Some(at("127.0.0.1:1")));
+    assert_eq!(page.status(), http::StatusCode::OK);
+    assert_eq!(page.headers()["content-type"], "text/html; charset=utf-8");
+    assert!(page.body().starts_with(b"<!DOCTYPE html>"));
+    for peer in [Some(at("10.0.0.1:1")), None] {
+        assert_eq!(asked_by(peer).status(), http::StatusCode::FORBIDDEN);
+    }
+}
+
+#[test]
 fn a_host_that_nobody_can_ask_for_is_refused_when_the_server_is_made() {
     for host in ["d.example:6060", "http://d.example", "", "a@b", "[::1"] {
         assert_eq!(arith().debug_host(host).build().unwrap_err(), BuildError::Host { host: host.into() });
