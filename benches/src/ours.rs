@@ -49,6 +49,17 @@ pub fn listen_unix() -> Result<Serving> {
     Ok(Serving { told, serve: Box::pin(serve(listener)) })
 }
 
+/// Serves as a route of an axum service.
+///
+/// # Errors
+/// When the server is not well built.
+#[cfg(feature = "mount")]
+pub async fn serve_mounted(listener: TcpListener) -> Result<()> {
+    let app = axum::Router::new().route_service("/_rpc_", builder().build()?.into_service());
+    axum::serve(listener, app).await?;
+    Ok(())
+}
+
 /// A client of what [`listen`] or [`listen_unix`] told.
 ///
 /// # Errors

@@ -26,6 +26,9 @@ pub enum Subject {
     Ours,
     /// This project over a Unix socket.
     Unix,
+    /// This project as a route of an axum service.
+    #[cfg(feature = "mount")]
+    Mounted,
     /// Go's net/rpc.
     NetRpc,
     /// Rust functions over bincode.
@@ -63,6 +66,8 @@ impl Subject {
         Self::Floor,
         Self::Ours,
         Self::Unix,
+        #[cfg(feature = "mount")]
+        Self::Mounted,
         Self::NetRpc,
         #[cfg(feature = "peers")]
         Self::Tarpc,
@@ -88,6 +93,8 @@ impl Subject {
             Self::Floor => "floor",
             Self::Ours => "ours",
             Self::Unix => "unix",
+            #[cfg(feature = "mount")]
+            Self::Mounted => "mounted",
             Self::NetRpc => "netrpc",
             #[cfg(feature = "peers")]
             Self::Tarpc => "tarpc",
@@ -146,6 +153,11 @@ impl Subject {
             }
             Self::Ours => ours::listen(address).await,
             Self::Unix => ours::listen_unix(),
+            #[cfg(feature = "mount")]
+            Self::Mounted => {
+                let (listener, told) = bind(address).await?;
+                Ok(Serving { told, serve: Box::pin(ours::serve_mounted(listener)) })
+            }
             Self::NetRpc => bail!("net/rpc is a program of its own"),
             #[cfg(feature = "peers")]
             Self::Tarpc => {
@@ -185,6 +197,11 @@ impl Subject {
         match self {
             Self::Floor => floor::drive(told.parse()?, load, meter).await,
             Self::Ours | Self::Unix => {
+                let told = told.to_owned();
+                drive(move || ours::connect(told.clone()), load, meter).await
+            }
+            #[cfg(feature = "mount")]
+            Self::Mounted => {
                 let told = told.to_owned();
                 drive(move || ours::connect(told.clone()), load, meter).await
             }

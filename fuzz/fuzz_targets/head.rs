@@ -12,7 +12,7 @@ use http::uri::Authority;
 use libfuzzer_sys::fuzz_target;
 use rpc_core::Format;
 use rpc_core::handshake::{
-    AnswerError, DEFAULT_PATH, HeadBuffer, HeadTooLarge, MAX_HEAD, MAX_HEADERS, Refusal, check_first_bytes,
+    AnswerError, DEFAULT_PATH, Entry, HeadBuffer, HeadTooLarge, MAX_HEAD, MAX_HEADERS, Refusal, check_first_bytes,
     check_limits, check_request_bytes, negotiate, parse_answer, parse_request, parse_response,
     write_acceptance, write_request,
 };
@@ -84,7 +84,7 @@ fn request(head: &[u8]) {
                 check_limits(terms.limits).expect("limits were checked");
                 let mut out = Vec::new();
                 write_acceptance(terms.format, terms.limits, &mut out);
-                let read = parse_answer(&out, formats).expect("an acceptance reads back");
+                let read = parse_answer(Entry::Connect, &out, formats).expect("an acceptance reads back");
                 assert_eq!(read, terms);
             }
             Err(refused) => refusal(&refused),
@@ -112,9 +112,14 @@ fn answer(head: &[u8]) {
     if let Ok(response) = parse_response(head) {
         assert!(head.trim_ascii_start().starts_with(format!("{:?}", response.version).as_bytes()));
     } else {
-        parse_answer(head, Format::ALL).expect_err("what is no answer at all accepts nothing");
+        parse_answer(Entry::Connect, head, Format::ALL).expect_err("what is no answer at all accepts nothing");
     }
-    match parse_answer(head, &[Format::Bincode]) {
+    for entry in [Entry::Upgrade, Entry::WebSocket] {
+        if parse_answer(entry, head, Format::ALL).is_ok() {
+            parse_answer(Entry::Connect, head, Format::ALL).expect_err("one head does not accept both");
+        }
+    }
+    match parse_answer(Entry::Connect, head, &[Format::Bincode]) {
         Ok(terms) => {
             assert_eq!(terms.format, Format::Bincode);
             check_limits(terms.limits).expect("limits were checked");
@@ -147,7 +152,7 @@ fn refusal(refused: &Refusal) {
     assert_eq!(parsed.parse(&whole.head), Ok(httparse::Status::Complete(whole.head.len())));
     assert_eq!(parsed.version, Some(0));
 
-    let Err(AnswerError::Refused(mut read)) = parse_answer(&whole.head, Format::ALL) else {
+    let Err(AnswerError::Refused(mut read)) = parse_answer(Entry::Connect, &whole.head, Format::ALL) else {
         panic!("a refusal is read as something else: {refused}")
     };
     assert_eq!(read.status(), refused.status());

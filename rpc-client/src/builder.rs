@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
+use rpc_core::handshake::Entry;
 use rpc_core::{Format, Limits};
 use rpc_io::TcpOptions;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -62,13 +63,29 @@ impl Builder {
         self
     }
 
-    /// The path to CONNECT to. Default `/_rpc_`.
+    /// The path that is asked for. Default `/_rpc_`.
     pub fn path(mut self, path: impl Into<String>) -> Self {
         self.dial.path = path.into();
         self
     }
 
-    /// Adds a header to the CONNECT request: credentials, for example.
+    /// How RPC is asked for. Default: by CONNECT. [`Entry::Upgrade`] goes through what does not pass CONNECT on, as nginx
+    /// and load balancers of clouds; the server has to let it in (`Builder::upgrade` of `rpc-server`).
+    pub fn entry(mut self, entry: Entry) -> Self {
+        self.dial.entry = entry;
+        self
+    }
+
+    /// Asks by HTTP/2: each connection is one stream of a connection of HTTP/2 (extended CONNECT of RFC 8441 where the
+    /// server knows it, plain CONNECT otherwise), for servers and proxies that speak nothing else. Default: no. What
+    /// [`entry`](Self::entry) says counts for nothing then, and neither does [`hijack`](Self::hijack) heed this.
+    #[cfg(feature = "http2")]
+    pub fn http2(mut self, http2: bool) -> Self {
+        self.dial.http2 = http2;
+        self
+    }
+
+    /// Adds a header to the request: credentials, for example.
     pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.dial.headers.append(name, value);
         self

@@ -15,7 +15,9 @@ pub use attempts::{Attempt, Attempts};
 
 use crate::dial::AddressError;
 use crate::error::Lost;
-use likely::{closed, common_cause, dial_cause, page, proxied, refused, silent};
+#[cfg(feature = "http2")]
+use likely::innermost;
+use likely::{bracketed, closed, common_cause, dial_cause, page, proxied, refused, silent};
 
 /// Why a connection could not be made: one variant for each way in which it does not come about.
 ///
@@ -174,6 +176,33 @@ pub enum ConnectError {
         status: StatusCode,
         /// How its sender names itself, as [`Proxy`](Self::Proxy) does.
         sender: String,
+    },
+    /// The answer neither accepts nor refuses: a 2xx to a request to [switch protocols](crate::Builder::entry), by a
+    /// server that does not know this one, or whose way in it is not.
+    #[error(
+        "cannot connect to {address}: the answer {status}{} does not switch to RPC; does the server let clients in by \
+         Upgrade?",
+        bracketed(sender)
+    )]
+    NotSwitched {
+        /// The address as it was given.
+        address: String,
+        /// The answer's status.
+        status: StatusCode,
+        /// How its sender names itself, as [`Proxy`](Self::Proxy) does.
+        sender: String,
+    },
+    /// The connection of HTTP/2 failed before there was an answer.
+    #[cfg(feature = "http2")]
+    #[error(
+        "cannot connect to {address}: no answer by HTTP/2: {}; does the server speak it there?",
+        innermost(source)
+    )]
+    Http2 {
+        /// The address as it was given.
+        address: String,
+        /// How.
+        source: io::Error,
     },
     /// The server speaks TLS on this port, and the address does not ask for it.
     #[error(

@@ -3,6 +3,8 @@
 mod addresses;
 mod exchange;
 mod hijack;
+#[cfg(feature = "http2")]
+mod http2;
 #[cfg(feature = "tls")]
 mod secure;
 mod target;
@@ -16,7 +18,9 @@ use std::time::Duration;
 
 use http::HeaderMap;
 use http::uri::PathAndQuery;
-use rpc_core::handshake::{Connect, DEFAULT_PATH, Terms};
+#[cfg(feature = "http2")]
+use http::uri::Scheme;
+use rpc_core::handshake::{Connect, DEFAULT_PATH, Entry, Terms};
 use rpc_core::input::Input;
 use rpc_core::{Format, Limits};
 use rpc_io::TcpOptions;
@@ -61,6 +65,9 @@ pub(crate) struct DialConfig {
     pub(crate) dial_timeout: Duration,
     pub(crate) answer_timeout: Duration,
     pub(crate) path: String,
+    pub(crate) entry: Entry,
+    #[cfg(feature = "http2")]
+    pub(crate) http2: bool,
     pub(crate) headers: HeaderMap,
     pub(crate) formats: Vec<Format>,
     pub(crate) limits: Limits,
@@ -80,6 +87,9 @@ impl Default for DialConfig {
             dial_timeout: Duration::from_secs(10),
             answer_timeout: Duration::from_secs(10),
             path: DEFAULT_PATH.into(),
+            entry: Entry::Connect,
+            #[cfg(feature = "http2")]
+            http2: false,
             headers: HeaderMap::new(),
             formats: vec![Format::Bincode],
             limits: Limits::default(),
@@ -110,6 +120,9 @@ struct Request<'a> {
     /// Without its query, which may hold a secret: for errors.
     path: String,
     head: Vec<u8>,
+    /// In place of the head.
+    #[cfg(feature = "http2")]
+    http2: Option<http::Request<http_body_util::Empty<bytes::Bytes>>>,
     /// How TLS is spoken, if it is.
     #[cfg(feature = "tls")]
     tls: Option<Handshake>,
@@ -178,7 +191,25 @@ impl DialConfig {
         #[cfg(feature = "tls")]
         if let Some(handshake) = &request.tls {
             let io = self.secure(io, request.address, handshake).await?;
-            return Ok(Link::spawn(self.exchange(io, request).await?, ping));
+            return self.link_on(io, request, ping).await;
+        }
+        self.link_on(io, request, ping).await
+    }
+
+    /// Asks for RPC on this stream.
+    #[cfg_attr(not(feature = "http2"), allow(unused_mut, reason = "for HTTP/2"))]
+    async fn link_on<IO>(
+        &self,
+        io: IO,
+        mut request: Request<'_>,
+        ping: PingTimes,
+    ) -> Result<Arc<Link>, ConnectError>
+    where
+        IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        #[cfg(feature = "http2")]
+        if let Some(asked) = request.http2.take() {
+            return Ok(Link::spawn(self.exchange_http2(io, request, asked).await?, ping));
         }
         Ok(Link::spawn(self.exchange(io, request).await?, ping))
     }
@@ -235,6 +266,8 @@ impl DialConfig {
             address: &target.name,
             path: path.to_owned(),
             head,
+            #[cfg(feature = "http2")]
+            http2: None,
             #[cfg(feature = "tls")]
             tls: if target.tls { Some(self.handshake(target).await?) } else { None },
         })
@@ -272,8 +305,16 @@ impl DialConfig {
             limits: self.limits,
             headers: &self.headers,
         };
-        let written = connect.write(&mut head);
-        written.map_err(|source| ConnectError::Settings { address: address.clone(), source })?;
+        let written = connect.write_by(self.entry, &HeaderMap::new(), &mut head);
+        let settings = |source| ConnectError::Settings { address: address.clone(), source };
+        written.map_err(settings)?;
+        #[cfg(feature = "http2")]
+        if self.http2 {
+            let scheme = if target.tls { Scheme::HTTPS } else { Scheme::HTTP };
+            let headers = connect.to_headers().map_err(settings)?;
+            let http2 = Some(http2::request(scheme, &target.authority, &path, headers));
+            return Ok(Request { http2, ..self.addressed(target, path.path(), head).await? });
+        }
         self.addressed(target, path.path(), head).await
     }
 }

@@ -46,6 +46,7 @@ pub use dial::{AddressError, Connector, Hijacked};
 pub use error::{CallInfo, Error, Lost};
 pub use interceptor::{Ended, Interceptor, Outgoing};
 pub use pending::{Opening, Pending};
+pub use rpc_core::handshake::Entry;
 #[cfg(feature = "tls")]
 pub use rpc_io::tls::{Identity, PemSource, Roots, TlsError, TlsFailure, tokio_rustls, tokio_rustls::rustls};
 pub use rpc_io::{Stream, TcpOptions};

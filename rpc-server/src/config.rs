@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http::{HeaderValue, Uri};
-use rpc_core::handshake::{DEFAULT_PATH, MAX_HEAD};
+use rpc_core::handshake::{DEFAULT_PATH, Entry, MAX_HEAD};
 use rpc_core::{Format, Limits};
 use rpc_io::TcpOptions;
 
@@ -15,6 +15,8 @@ pub(crate) struct Config {
     pub(crate) path: String,
     #[cfg(feature = "debug-page")]
     pub(crate) debug_hosts: Vec<String>,
+    /// The ways in beside CONNECT.
+    pub(crate) upgrades: Vec<Entry>,
     pub(crate) formats: Vec<Format>,
     pub(crate) limits: Limits,
     pub(crate) head_timeout: Duration,
@@ -80,6 +82,7 @@ impl Default for Config {
             path: DEFAULT_PATH.into(),
             #[cfg(feature = "debug-page")]
             debug_hosts: Vec::new(),
+            upgrades: Vec::new(),
             formats: Format::ALL.to_vec(),
             limits: Limits::default(),
             head_timeout: Duration::from_secs(10),

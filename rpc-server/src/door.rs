@@ -2,19 +2,23 @@
 
 mod attention;
 mod decision;
+#[cfg(feature = "mount")]
+mod mounted;
 
 use std::future::Future;
 use std::io;
 use std::sync::Arc;
 
-use http::Method;
+use http::header::UPGRADE;
 use http::request::Parts;
-use rpc_core::Peer;
+use http::{HeaderMap, HeaderValue, Method};
 use rpc_core::handshake::{
     HeadBuffer, Refusal, check_request_bytes, parse_request, write_acceptance, write_response,
+    write_switching,
 };
 use rpc_core::input::Input;
 use rpc_core::output::Output;
+use rpc_core::{Limits, Origin, Peer};
 use rpc_io::{Head, HeadError, Stream};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::error::Elapsed;
@@ -112,15 +116,7 @@ impl Door {
         };
         let head_only = head.method == Method::HEAD;
         let reply = match self.decide(Request::new(head, self.peer.clone()), deadline).await {
-            Ok(Decision::Enter(Entrance { origin, limits })) => {
-                let mut input = Input::new(server.config.limits.max_frame).with_spare(&rpc_io::SPARE);
-                input.keep(&rest);
-                let mut acceptance = Vec::new();
-                write_acceptance(origin.format, server.config.limits, &mut acceptance);
-                let mut connection = Connection::new(io, input, server, origin, limits, place);
-                connection.accept(&acceptance);
-                return Ok(Some(Box::pin(connection.run())));
-            }
+            Ok(Decision::Enter(entrance)) => return Ok(Some(self.let_in(io, &rest, entrance, place))),
             Ok(Decision::Route(route, request)) => {
                 let reply = self.reply(route, request);
                 while_there(&mut io, &mut rest, reply).await.map_err(ConnectionError::Io)?
@@ -145,6 +141,52 @@ impl Door {
             }
             Ok(Kind::Refuse(refusal)) | Err(refusal) => self.refuse(&mut io, refusal, head_only).await,
         }
+    }
+
+    /// RPC from here on: the acceptance, then frames, of which these bytes are the first.
+    fn let_in<IO>(&self, io: IO, rest: &[u8], entrance: Entrance, place: Place) -> Entered
+    where
+        IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let Entrance { entry, origin, limits } = entrance;
+        let own = self.server.config.limits;
+        let mut acceptance = Vec::new();
+        match entry.protocol() {
+            None => write_acceptance(origin.format, own, &mut acceptance),
+            Some(protocol) => {
+                let headers = HeaderMap::from_iter([(UPGRADE, HeaderValue::from_static(protocol))]);
+                write_switching(&headers, origin.format, own, &mut acceptance);
+            }
+        }
+        let mut connection = self.connection(io, rest, origin, limits, place);
+        connection.accept(&acceptance);
+        Box::pin(connection.run())
+    }
+
+    /// The same where the acceptance has gone out already.
+    #[cfg(feature = "mount")]
+    fn serve_accepted<IO>(&self, io: IO, rest: &[u8], entrance: Entrance, place: Place) -> Entered
+    where
+        IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let Entrance { origin, limits, .. } = entrance;
+        Box::pin(self.connection(io, rest, origin, limits, place).run())
+    }
+
+    fn connection<IO>(
+        &self,
+        io: IO,
+        rest: &[u8],
+        origin: Origin,
+        limits: Limits,
+        place: Place,
+    ) -> Connection<IO>
+    where
+        IO: AsyncRead + AsyncWrite + Unpin,
+    {
+        let mut input = Input::new(self.server.config.limits.max_frame).with_spare(&rpc_io::SPARE);
+        input.keep(rest);
+        Connection::new(io, input, self.server.clone(), origin, limits, place)
     }
 
     /// The request, and what came behind it.

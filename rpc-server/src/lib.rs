@@ -15,6 +15,7 @@
 //! # Ok(()) }
 //! ```
 //!
+//! With the feature `mount` a server is a service for hyper and axum, beside ordinary HTTP; see `Server::into_service`.
 //! With the feature `tls` (off by default, for it takes a C compiler) listeners can speak TLS; see `ServerTls`.
 
 #![forbid(unsafe_code)]
@@ -33,6 +34,8 @@ mod lifetime;
 mod linger;
 mod listener;
 mod methods;
+#[cfg(feature = "mount")]
+mod mount;
 mod registry;
 mod room;
 mod route;
@@ -54,6 +57,8 @@ pub use builder::Builder;
 pub use error::{BuildError, ConnectionError};
 pub use interceptor::{Ended, Interceptor};
 pub use listener::Listener;
+#[cfg(feature = "mount")]
+pub use mount::RpcService;
 pub use registry::MethodStats;
 pub use route::{Hijacked, Reply, Request};
 #[cfg(feature = "tls")]

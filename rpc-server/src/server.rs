@@ -13,6 +13,8 @@ use crate::builder::Builder;
 use crate::door::{Door, Entered};
 use crate::error::ConnectionError;
 use crate::listener::Listener;
+#[cfg(feature = "mount")]
+use crate::mount::RpcService;
 use crate::registry::MethodStats;
 #[cfg(feature = "debug-page")]
 use crate::route::Request;
@@ -112,6 +114,26 @@ impl Server {
                 None => Ok(()),
             }
         }
+    }
+
+    /// Its RPC as a tower service, for a route of axum's or a connection that hyper serves; see [`RpcService`]. Clones of
+    /// the server stay what they are: to shut it down, and for its counts.
+    ///
+    /// ```
+    /// use rpc_server::Server;
+    ///
+    /// # fn demo() -> Result<(), rpc_server::BuildError> {
+    /// let server = Server::builder().upgrade(true).build()?;
+    /// let app: axum::Router = axum::Router::new()
+    ///     .route("/health", axum::routing::get(async || "ok"))
+    ///     .route_service("/_rpc_", server.clone().into_service());
+    /// // axum::serve(listener, app).with_graceful_shutdown(signal).await, and then server.shutdown(grace).await
+    /// # Ok(()) }
+    /// ```
+    #[cfg(feature = "mount")]
+    #[must_use]
+    pub fn into_service(self) -> RpcService {
+        RpcService::new(self.state)
     }
 
     /// Takes no new calls on any connection, lets those in flight go on for up to `grace`, then

@@ -1,6 +1,7 @@
 //! Heads that two readers might read differently: what stands behind one that is refused is never served.
 
 mod shapes;
+mod ways;
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -17,11 +18,18 @@ use crate::raw::Raw;
 use crate::scene::Scene;
 use shapes::{Answer, Shape, shapes};
 
-pub(crate) const ATTACKS: &[Attack] = &[Attack {
-    name: "smuggling",
-    aim: "L4, M1 to M31: one head, one answer, and no byte behind a refused head is served",
-    run: |trial| Box::pin(smuggling(trial)),
-}];
+pub(crate) const ATTACKS: &[Attack] = &[
+    Attack {
+        name: "smuggling",
+        aim: "L4, M1 to M31: one head, one answer, and no byte behind a refused head is served",
+        run: |trial| Box::pin(smuggling(trial)),
+    },
+    Attack {
+        name: "smuggling-ways",
+        aim: "M133 to M136: what CONNECT is refused for is refused by Upgrade, and where hyper reads the heads",
+        run: |trial| Box::pin(ways::smuggling(trial)),
+    },
+];
 
 /// Each shape whole and in slices of one byte, with a call right behind it.
 async fn smuggling(trial: &mut Trial) -> Result<()> {

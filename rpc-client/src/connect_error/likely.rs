@@ -86,7 +86,7 @@ fn server_name(refusal: &Refusal) -> String {
     bracketed(&shortened(value.unwrap_or_default()))
 }
 
-fn bracketed(text: &str) -> String {
+pub(super) fn bracketed(text: &str) -> String {
     if text.is_empty() { String::new() } else { format!(" ({text})") }
 }
 
@@ -141,4 +141,12 @@ pub(super) fn rounded(time: Duration) -> String {
     let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
     let whole = Duration::from_millis(millis.saturating_add(step / 2) / step * step);
     format!("{whole:?}")
+}
+
+/// What the last error of the chain says: those before it say where it was met.
+#[cfg(feature = "http2")]
+pub(super) fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
+    std::iter::successors(Some(error), |error| error.source())
+        .last()
+        .map_or_else(String::new, ToString::to_string)
 }

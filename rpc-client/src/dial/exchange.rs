@@ -32,7 +32,7 @@ impl DialConfig {
             Ok(Err(error)) => return Err(self.not_answered(request, &buffer, error)),
             Err(_) => return Err(self.answered_late(request)),
         };
-        match parse_answer(&head.head, &self.formats) {
+        match parse_answer(self.entry, &head.head, &self.formats) {
             Ok(terms) => {
                 let mut input = Input::new(self.limits.max_frame).with_spare(&rpc_io::SPARE);
                 input.keep(&head.rest);
@@ -64,12 +64,15 @@ impl DialConfig {
         ConnectError::AnswerTimeout { address: request.address.into(), after: self.answer_timeout }
     }
 
-    fn answered(&self, request: Request<'_>, error: AnswerError) -> ConnectError {
+    pub(super) fn answered(&self, request: Request<'_>, error: AnswerError) -> ConnectError {
         let address = request.address.into();
         match error {
             AnswerError::Refused(source) => ConnectError::Refused { address, path: request.path, source },
             AnswerError::Proxy { proxy, answer } => ConnectError::Proxy { address, proxy, source: answer },
             AnswerError::WebPage { status, sender } => ConnectError::WebPage { address, status, sender },
+            AnswerError::NotSwitched { status, sender } => {
+                ConnectError::NotSwitched { address, status, sender }
+            }
             AnswerError::Tls => ConnectError::ServerSpeaksTls { address },
             AnswerError::NotHttp(first_bytes) => ConnectError::OtherProtocol { address, first_bytes },
             AnswerError::Version(theirs) => ConnectError::Version { address, theirs },

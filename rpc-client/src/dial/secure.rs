@@ -41,6 +41,14 @@ impl DialConfig {
             Ok(made) => made.map_err(settings)?,
             Err(_) => return Err(settings(TlsError::SlowRoots { after })),
         };
+        #[cfg(feature = "http2")]
+        let config = if self.http2 {
+            let mut config = (*config).clone();
+            config.alpn_protocols = vec![b"h2".to_vec()];
+            Arc::new(config)
+        } else {
+            config
+        };
         Ok(Handshake { name, config, asked })
     }
 

@@ -1,13 +1,17 @@
 //! The server's answer: written there, read by the client.
 
+use http::header::CONNECTION;
 use http::response::Parts;
 use http::{HeaderMap, Response, StatusCode, Version};
 
+use super::entry::Entry;
 use super::head::{HeadTooLarge, MAX_HEADERS};
-use super::headers::{RPC_FORMAT, announced, collect, describe, escaped};
+use super::headers::{RPC_FORMAT, announced, collect, describe, escaped, write_header};
 use super::intermediary::{is_web_page, proxy, sender};
 use super::refusal::Refusal;
-use super::terms::{DEFAULT_FORMAT, Terms, foreign_version, format_names, read_limits, write_terms};
+use super::terms::{
+    DEFAULT_FORMAT, Terms, foreign_version, format_names, read_limits, terms_headers, write_terms,
+};
 use crate::format::Format;
 use crate::limits::Limits;
 
@@ -19,6 +23,37 @@ pub fn write_acceptance(format: Format, limits: Limits, out: &mut Vec<u8>) {
     out.extend_from_slice(b"HTTP/1.0 200 Connected\r\n");
     write_terms(&[format], limits, out);
     out.extend_from_slice(b"\r\n");
+}
+
+/// Appends the head that accepts another [`Entry`] than CONNECT: 101 with these headers, `Upgrade` and what it takes
+/// among them, the format and the server's own limits.
+///
+/// ```
+/// use http::{HeaderMap, HeaderValue, header};
+/// use rpc_core::handshake::{Entry, parse_answer, write_switching};
+/// use rpc_core::{Format, Limits};
+///
+/// let mut headers = HeaderMap::new();
+/// headers.insert(header::UPGRADE, HeaderValue::from_static("rpc"));
+/// let mut head = Vec::new();
+/// write_switching(&headers, Format::Bincode, Limits::default(), &mut head);
+/// assert!(head.starts_with(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: rpc\r\n"));
+/// assert!(parse_answer(Entry::Upgrade, &head, &[Format::Bincode]).is_ok());
+/// ```
+pub fn write_switching(headers: &HeaderMap, format: Format, limits: Limits, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"HTTP/1.1 101 Switching Protocols\r\n");
+    write_header(&CONNECTION, "Upgrade", out);
+    for (name, value) in headers {
+        write_header(name, value, out);
+    }
+    write_terms(&[format], limits, out);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// The headers of [`write_acceptance`], for a server whose heads another HTTP stack writes.
+#[must_use]
+pub fn acceptance(format: Format, limits: Limits) -> HeaderMap {
+    terms_headers(&[format], limits).into_iter().collect()
 }
 
 /// Why an answer does not open a connection.
@@ -43,6 +78,15 @@ pub enum AnswerError {
     #[error("a web page came instead of an answer: {status}{}", bracketed(sender))]
     WebPage {
         /// The page's status.
+        status: StatusCode,
+        /// How its sender names itself, as for a proxy.
+        sender: String,
+    },
+    /// Neither an acceptance nor a refusal: a 2xx to a request for another protocol, which the server does not know
+    /// perhaps, or a 101 for one that was not asked for.
+    #[error("the answer {status}{} does not switch to what was asked for", bracketed(sender))]
+    NotSwitched {
+        /// Its status.
         status: StatusCode,
         /// How its sender names itself, as for a proxy.
         sender: String,
@@ -109,20 +153,20 @@ pub fn check_first_bytes(bytes: &[u8]) -> Result<(), AnswerError> {
 }
 
 /// Reads one whole head, as [`HeadBuffer`](super::HeadBuffer) hands it out, as the answer to a request
-/// that offered these formats.
+/// that asked in this way and offered these formats.
 ///
-/// Any 2xx is an acceptance, with any reason phrase, unless it is a page of HTML without a header of
+/// To CONNECT any 2xx is an acceptance, with any reason phrase, unless it is a page of HTML without a header of
 /// RPC's. Its `Content-Length` and `Transfer-Encoding`, if a proxy added them, are ignored, as RFC 9110,
-/// section 9.3.6 demands.
+/// section 9.3.6 demands. To the other ways it is a 101 that names the protocol in `Upgrade`.
 ///
 /// ```
 /// use rpc_core::Format;
-/// use rpc_core::handshake::{AnswerError, parse_answer};
+/// use rpc_core::handshake::{AnswerError, Entry, parse_answer};
 ///
-/// let terms = parse_answer(b"HTTP/1.0 200 Connected\n\n", &[Format::Bincode])?;
+/// let terms = parse_answer(Entry::Connect, b"HTTP/1.0 200 Connected\n\n", &[Format::Bincode])?;
 /// assert_eq!(terms.format, Format::Bincode);
 ///
-/// let refused = parse_answer(b"HTTP/1.1 404 Not Found\r\n\r\n", &[Format::Bincode]);
+/// let refused = parse_answer(Entry::Connect, b"HTTP/1.1 404 Not Found\r\n\r\n", &[Format::Bincode]);
 /// assert_eq!(refused.unwrap_err().to_string(), "refused with 404 Not Found");
 /// # Ok::<(), AnswerError>(())
 /// ```
@@ -132,13 +176,32 @@ pub fn check_first_bytes(bytes: &[u8]) -> Result<(), AnswerError> {
 /// Every [`AnswerError`] but `TooLarge`. Any other status than 2xx is `Refused`, or what its headers make
 /// of it (`Proxy`, `Version`, `NoCommonFormat`); the text that says why is in the body, for
 /// [`Refusal::read_body`].
-pub fn parse_answer(head: &[u8], offered: &[Format]) -> Result<Terms, AnswerError> {
-    let (Parts { status, headers, .. }, reason) = parse(head)?;
-    if !status.is_success() {
-        return Err(refusal(status, &reason, headers, offered));
+pub fn parse_answer(entry: Entry, head: &[u8], offered: &[Format]) -> Result<Terms, AnswerError> {
+    let (parts, reason) = parse(head)?;
+    read_answer(entry, parts, &reason, offered)
+}
+
+/// The same of a head that another HTTP stack has parsed.
+///
+/// # Errors
+///
+/// As those of [`parse_answer`], but for `Tls` and `NotHttp`.
+pub fn read_answer(
+    entry: Entry,
+    head: Parts,
+    reason: &str,
+    offered: &[Format],
+) -> Result<Terms, AnswerError> {
+    let Parts { status, headers, .. } = head;
+    let switches = entry != Entry::Connect && status == StatusCode::SWITCHING_PROTOCOLS;
+    if !status.is_success() && !switches {
+        return Err(refusal(status, reason, headers, offered));
     }
     if is_web_page(&headers) {
         return Err(AnswerError::WebPage { status, sender: sender(&headers) });
+    }
+    if entry != Entry::Connect && !(switches && entry.is_in(&headers)) {
+        return Err(AnswerError::NotSwitched { status, sender: sender(&headers) });
     }
 
     if let Some(theirs) = foreign_version(&headers).map_err(AnswerError::Malformed)? {

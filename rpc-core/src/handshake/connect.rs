@@ -1,12 +1,13 @@
 //! The client's request.
 
-use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING, UPGRADE};
 use http::request::Parts;
 use http::uri::{Authority, PathAndQuery};
 use http::{HeaderMap, HeaderName, Version};
 
+use super::entry::Entry;
 use super::headers::{TitleCase, write_header};
-use super::terms::{LimitOutOfRange, check_limits, write_terms};
+use super::terms::{LimitOutOfRange, check_limits, terms_headers, write_terms};
 use crate::format::Format;
 use crate::limits::Limits;
 
@@ -77,24 +78,65 @@ impl Connect<'_> {
     /// When the request would be refused by every server, see [`ConnectError`]; `out` is then as
     /// it was. Reserved are `Host`, `Content-Length`, `Transfer-Encoding` and all of `Rpc-*`.
     pub fn write(&self, out: &mut Vec<u8>) -> Result<(), ConnectError> {
-        let path = self.path.as_str();
-        check_path(path)?;
-        if self.formats.is_empty() {
-            return Err(ConnectError::NoFormat);
-        }
-        check_limits(self.limits)?;
-        if let Some(name) = self.headers.keys().find(|name| is_reserved(name)) {
+        self.write_by(Entry::Connect, &HeaderMap::new(), out)
+    }
+
+    /// Appends the head of a request that asks in this way; `needs` are the headers that it needs beside `Upgrade`.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`write`](Self::write). Reserved are also `Connection`, `Upgrade` and what is needed, unless it asks
+    /// by CONNECT.
+    pub fn write_by(&self, entry: Entry, needs: &HeaderMap, out: &mut Vec<u8>) -> Result<(), ConnectError> {
+        self.check()?;
+        let upgrade = entry.protocol();
+        let is_taken = |name: &HeaderName| {
+            upgrade.is_some() && ([CONNECTION, UPGRADE].contains(name) || needs.contains_key(name))
+        };
+        if let Some(name) = self.headers.keys().find(|name| is_taken(name)) {
             return Err(ConnectError::ReservedHeader(name.clone()));
         }
-
-        out.extend_from_slice(format!("CONNECT {path} HTTP/1.0\r\n").as_bytes());
+        let (method, version) = if upgrade.is_some() { ("GET", "1.1") } else { ("CONNECT", "1.0") };
+        out.extend_from_slice(format!("{method} {} HTTP/{version}\r\n", self.path).as_bytes());
         write_header(&HOST, host(self.authority), out);
+        if let Some(protocol) = upgrade {
+            write_header(&CONNECTION, "Upgrade", out);
+            write_header(&UPGRADE, protocol, out);
+        }
+        for (name, value) in needs {
+            write_header(name, value, out);
+        }
         write_terms(self.formats, self.limits, out);
         for (name, value) in self.headers {
             write_header(name, value, out);
         }
         out.extend_from_slice(b"\r\n");
         Ok(())
+    }
+
+    /// The headers of the request, for a client whose heads another HTTP stack writes.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`write`](Self::write).
+    pub fn to_headers(&self) -> Result<HeaderMap, ConnectError> {
+        self.check()?;
+        let mut headers: HeaderMap = terms_headers(self.formats, self.limits).into_iter().collect();
+        headers.extend(self.headers.clone());
+        Ok(headers)
+    }
+
+    /// Whether servers would take it.
+    fn check(&self) -> Result<(), ConnectError> {
+        check_path(self.path.as_str())?;
+        if self.formats.is_empty() {
+            return Err(ConnectError::NoFormat);
+        }
+        check_limits(self.limits)?;
+        match self.headers.keys().find(|name| is_reserved(name)) {
+            Some(name) => Err(ConnectError::ReservedHeader(name.clone())),
+            None => Ok(()),
+        }
     }
 }
 

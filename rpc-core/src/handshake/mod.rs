@@ -6,6 +6,8 @@
 //! answer ([`parse_answer`]). Both sides end up with [`Terms`]. Bytes behind a head are handed back
 //! untouched: they are the first frames.
 //!
+//! Where CONNECT does not get through, a request may ask in another way ([`Entry`]).
+//!
 //! Every header is optional: a bare `CONNECT /_rpc_ HTTP/1.0` and an empty line, ended by CRLF or
 //! LF, means version 1, bincode and the default limits, and so does a bare `HTTP/1.0 200 Connected`.
 //!
@@ -22,7 +24,7 @@
 //!
 //! ```
 //! use http::uri::{Authority, PathAndQuery};
-//! use rpc_core::handshake::{Connect, DEFAULT_PATH, HeadBuffer, negotiate, parse_answer, parse_request};
+//! use rpc_core::handshake::{Connect, DEFAULT_PATH, Entry, HeadBuffer, negotiate, parse_answer, parse_request};
 //! use rpc_core::{Format, Limits};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -50,7 +52,7 @@
 //!
 //! // The client reads the answer.
 //! let whole = buffer.push(&answer)?.expect("the head is complete");
-//! let terms = parse_answer(&whole.head, &[Format::Bincode])?;
+//! let terms = parse_answer(Entry::Connect, &whole.head, &[Format::Bincode])?;
 //! assert_eq!(terms.limits, Limits::default());
 //! # Ok(())
 //! # }
@@ -58,6 +60,7 @@
 
 mod answer;
 mod connect;
+mod entry;
 mod head;
 mod headers;
 mod intermediary;
@@ -68,13 +71,17 @@ mod terms;
 #[cfg(test)]
 mod tests;
 
-pub use answer::{AnswerError, check_first_bytes, parse_answer, parse_response, write_acceptance};
+pub use answer::{
+    AnswerError, acceptance, check_first_bytes, parse_answer, parse_response, read_answer, write_acceptance,
+    write_switching,
+};
 pub use connect::{Connect, ConnectError, write_request};
+pub use entry::Entry;
 pub use head::{HeadBuffer, HeadTooLarge, MAX_HEAD, MAX_HEADERS, WholeHead};
 pub use headers::{RPC_FORMAT, RPC_MAX_CALLS, RPC_MAX_FRAME, RPC_MAX_STREAMS, RPC_VERSION, RPC_WINDOW};
 pub(crate) use refusal::legible;
 pub use refusal::{Refusal, write_response};
-pub use request::{check_request_bytes, negotiate, parse_request};
+pub use request::{check_request_bytes, negotiate, negotiate_terms, parse_request};
 pub use terms::{LimitOutOfRange, Terms, check_limits};
 
 /// The path that carries RPC unless both sides are told another.

@@ -113,15 +113,22 @@ pub fn negotiate(request: &Parts, path: &str, formats: &[Format]) -> Result<Term
     if request.method != Method::CONNECT {
         return Err(Refusal::must_connect());
     }
-    for name in [CONTENT_LENGTH, TRANSFER_ENCODING] {
-        if request.headers.contains_key(&name) {
-            return Err(Refusal::bad_request(format!("CONNECT with {}", TitleCase(&name))));
-        }
-    }
+    refuse_body(request)?;
     // `CONNECT host:port`, and `CONNECT http://host/path`, are for proxies, and this is none.
     if request.uri.authority().is_some() || request.uri.path() != path {
         return Err(wrong_path(&request.uri, path));
     }
+    negotiate_terms(request, formats)
+}
+
+/// The same for a request of which it is known that it asks for RPC, in whatever way
+/// ([`Entry`](super::Entry)), and at the right path.
+///
+/// # Errors
+///
+/// As those of [`negotiate`], but for 405 and 404.
+pub fn negotiate_terms(request: &Parts, formats: &[Format]) -> Result<Terms, Refusal> {
+    refuse_body(request)?;
     if let Some(theirs) = foreign_version(&request.headers).map_err(Refusal::bad_request)? {
         let text = format!("this server speaks Rpc-Version 1, not \"{}\"", escaped(theirs));
         return Err(
@@ -131,6 +138,14 @@ pub fn negotiate(request: &Parts, path: &str, formats: &[Format]) -> Result<Term
     let limits = read_limits(&request.headers).map_err(Refusal::bad_request)?;
     let format = choose(&request.headers, formats).ok_or_else(|| no_format(formats))?;
     Ok(Terms { format, limits })
+}
+
+/// Frames follow the head, and nothing else: who takes them for a body would see another request in them.
+fn refuse_body(Parts { method, headers, .. }: &Parts) -> Result<(), Refusal> {
+    match [CONTENT_LENGTH, TRANSFER_ENCODING].iter().find(|name| headers.contains_key(*name)) {
+        Some(name) => Err(Refusal::bad_request(format!("{method} with {}", TitleCase(name)))),
+        None => Ok(()),
+    }
 }
 
 fn choose(headers: &HeaderMap, formats: &[Format]) -> Option<Format> {

@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::headers::{
     RPC_FORMAT, RPC_MAX_CALLS, RPC_MAX_FRAME, RPC_MAX_STREAMS, RPC_VERSION, RPC_WINDOW, TitleCase, announced,
@@ -107,13 +107,25 @@ fn read_number(digits: &[u8]) -> Option<u32> {
 }
 
 /// The headers that every head of ours carries.
+pub(super) fn terms_headers(formats: &[Format], limits: Limits) -> [(HeaderName, HeaderValue); 6] {
+    // The names of formats are ASCII.
+    let formats =
+        HeaderValue::try_from(format_list(formats)).unwrap_or_else(|_| HeaderValue::from_static(""));
+    [
+        (RPC_VERSION, HeaderValue::from_static(VERSION)),
+        (RPC_FORMAT, formats),
+        (RPC_MAX_FRAME, limits.max_frame.into()),
+        (RPC_MAX_CALLS, limits.max_calls.into()),
+        (RPC_WINDOW, limits.window.into()),
+        (RPC_MAX_STREAMS, limits.max_streams.into()),
+    ]
+}
+
+/// The same, written.
 pub(super) fn write_terms(formats: &[Format], limits: Limits, out: &mut Vec<u8>) {
-    write_header(&RPC_VERSION, VERSION, out);
-    write_header(&RPC_FORMAT, format_list(formats), out);
-    write_header(&RPC_MAX_FRAME, limits.max_frame.to_string(), out);
-    write_header(&RPC_MAX_CALLS, limits.max_calls.to_string(), out);
-    write_header(&RPC_WINDOW, limits.window.to_string(), out);
-    write_header(&RPC_MAX_STREAMS, limits.max_streams.to_string(), out);
+    for (name, value) in terms_headers(formats, limits) {
+        write_header(&name, value, out);
+    }
 }
 
 /// The names in `Rpc-Format`, in their order.

@@ -3,6 +3,7 @@
 
 mod answer;
 mod connect;
+mod entry;
 mod head;
 mod intermediary;
 mod refusal;

@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use http::{HeaderValue, Uri};
-use rpc_core::handshake::Refusal;
+use rpc_core::handshake::{Entry, Refusal};
 
 use super::Builder;
 use crate::authorize::authorize;
@@ -101,6 +101,16 @@ impl Builder {
     /// The path that is CONNECTed to. Default `/_rpc_`.
     pub fn path(mut self, path: impl Into<String>) -> Self {
         self.config.path = path.into();
+        self
+    }
+
+    /// Lets clients in also by `GET` with `Upgrade: rpc`, at the same path (RFC 9110, section 7.8): for what stands
+    /// in front of the server and does not pass CONNECT on, as nginx and load balancers of clouds. Default: no.
+    ///
+    /// Web pages are kept out as from CONNECT; see [`allow_origin`](Self::allow_origin).
+    pub fn upgrade(mut self, lets: bool) -> Self {
+        self.config.upgrades.retain(|entry| *entry != Entry::Upgrade);
+        self.config.upgrades.extend(lets.then_some(Entry::Upgrade));
         self
     }
 

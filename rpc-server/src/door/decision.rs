@@ -3,7 +3,7 @@
 use http::header::ALLOW;
 use http::request::Parts;
 use http::{HeaderValue, Method, StatusCode};
-use rpc_core::handshake::{Refusal, negotiate};
+use rpc_core::handshake::{Entry, Refusal, Terms, negotiate, negotiate_terms};
 use rpc_core::{Limits, Origin};
 
 use super::{Deadline, Door, by, shutting_down};
@@ -18,6 +18,7 @@ pub(super) enum Decision<'a> {
 
 /// On what terms RPC begins.
 pub(super) struct Entrance {
+    pub(super) entry: Entry,
     pub(super) origin: Origin,
     pub(super) limits: Limits,
 }
@@ -29,21 +30,46 @@ impl Door {
         deadline: Deadline,
     ) -> Result<Decision<'_>, Refusal> {
         let config = &self.server.config;
-        let is_connect = request.head.method == Method::CONNECT;
-        if is_connect && is_foreign_page(&request, &config.origins) {
+        let entry = self.entry(&request);
+        if entry.is_some() && is_foreign_page(&request, &config.origins) {
             return Err(foreign_page());
         }
+        let is_connect = request.head.method == Method::CONNECT;
         // A CONNECT that names a host is not for any path here, but for a proxy.
         let for_proxy = is_connect && request.head.uri.authority().is_some();
         if let Some(route) = self.server.routes.get(request.path()).filter(|_| !for_proxy) {
             self.authorize(&mut request, deadline).await?;
             return Ok(Decision::Route(route, request));
         }
-        let terms = negotiate(&request.head, &config.path, &config.formats)?;
+        let (entry, terms) = match entry {
+            Some(entry) if !is_connect => (entry, negotiate_terms(&request.head, &config.formats)?),
+            _ => (Entry::Connect, negotiate(&request.head, &config.path, &config.formats)?),
+        };
+        self.admit(request, entry, terms, deadline).await.map(Decision::Enter)
+    }
+
+    /// How RPC is asked for, as far as that is allowed here.
+    fn entry(&self, request: &Request) -> Option<Entry> {
+        let config = &self.server.config;
+        let is_here = || request.head.uri.authority().is_none() && request.path() == config.path;
+        Entry::of(&request.head).filter(|entry| match entry {
+            Entry::Connect => true,
+            entry => config.upgrades.contains(entry) && is_here(),
+        })
+    }
+
+    /// Lets a request in that asks for RPC on these terms, if the hooks agree.
+    pub(super) async fn admit(
+        &self,
+        mut request: Request,
+        entry: Entry,
+        terms: Terms,
+        deadline: Deadline,
+    ) -> Result<Entrance, Refusal> {
         self.authorize(&mut request, deadline).await?;
         let Request { head: Parts { headers, extensions, .. }, peer } = request;
         let origin = Origin::new(peer, terms.format).with_headers(headers).with_extensions(extensions);
-        Ok(Decision::Enter(Entrance { origin, limits: terms.limits }))
+        Ok(Entrance { entry, origin, limits: terms.limits })
     }
 
     /// Asks the hooks, and leaves with the request what they found out.

@@ -49,9 +49,7 @@ fn main() -> Result<()> {
     descriptors::raise(plan.most_connections())?;
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match (&words[..], &curves[..], at) {
-        ([], _, None) => {
-            orchestrate::run(&plan)
-        }
+        ([], _, None) => orchestrate::run(&plan),
         (["serve", subject], [], None) => serve(runtime, load::listen((*subject).to_owned())),
         (["drive", subject, told], [curve], Some(at)) => {
             let (subject, told) = ((*subject).to_owned(), (*told).to_owned());

@@ -72,8 +72,15 @@ fn comparison(measured: &Measured) -> String {
     for comparison in &measured.comparisons {
         let title = if comparison.setting.pinned { "Pinned" } else { "Not pinned" };
         let runtime = comparison.setting.runtime;
-        let transports = if comparison.runs.iter().any(|run| run.subject == "unix") { ", TLS and Unix sockets" } else { "" };
-        text += &format!("\n## {title}, tokio's {runtime} runtime{transports}\n\n{}", table::comparison(comparison));
+        let transports = if comparison.runs.iter().any(|run| run.subject == "unix") {
+            ", TLS and Unix sockets"
+        } else {
+            ""
+        };
+        text += &format!(
+            "\n## {title}, tokio's {runtime} runtime{transports}\n\n{}",
+            table::comparison(comparison)
+        );
     }
     for idle in &measured.idle {
         text += &format!("\n## Idle connections\n\n{}", table::idle(idle));

@@ -2,11 +2,13 @@ use proptest::prelude::*;
 
 use super::{plausible_head, written};
 use crate::format::Format;
-use crate::handshake::{AnswerError, Refusal, Terms, check_first_bytes, parse_answer, write_acceptance};
+use crate::handshake::{
+    AnswerError, Entry, Refusal, Terms, check_first_bytes, parse_answer, write_acceptance,
+};
 use crate::limits::Limits;
 
 fn read(head: &str) -> Result<Terms, AnswerError> {
-    parse_answer(head.as_bytes(), &[Format::Bincode])
+    parse_answer(Entry::Connect, head.as_bytes(), &[Format::Bincode])
 }
 
 fn read_with(lines: &str) -> Result<Terms, AnswerError> {
@@ -151,7 +153,7 @@ fn a_format_that_was_not_offered_is_an_error() {
         let result = read_with(&format!("Rpc-Format: {name}\r\n"));
         assert!(matches!(result, Err(AnswerError::Format(theirs)) if theirs == name));
     }
-    let silent = parse_answer(b"HTTP/1.0 200 Connected\n\n", &[]);
+    let silent = parse_answer(Entry::Connect, b"HTTP/1.0 200 Connected\n\n", &[]);
     assert!(matches!(silent, Err(AnswerError::Format(theirs)) if theirs == "bincode"));
 }
 
@@ -211,7 +213,7 @@ fn another_protocol_is_recognised_by_its_first_bytes() {
         (b"\r\nHTTP/1.0", "\\r\\nHTTP/1.0"),
     ] {
         assert!(matches!(check_first_bytes(bytes), Err(AnswerError::NotHttp(text)) if text == shown));
-        assert!(matches!(parse_answer(bytes, Format::ALL), Err(AnswerError::NotHttp(_))));
+        assert!(matches!(parse_answer(Entry::Connect, bytes, Format::ALL), Err(AnswerError::NotHttp(_))));
     }
     let long = check_first_bytes(&[b'x'; 65]).unwrap_err().to_string();
     assert!(long.ends_with(&format!("\"{}...\"", "x".repeat(64))));
@@ -233,12 +235,12 @@ fn an_answer_error_is_small() {
 proptest! {
     #[test]
     fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
-        let _ = parse_answer(&bytes, Format::ALL);
+        let _ = parse_answer(Entry::Connect, &bytes, Format::ALL);
     }
 
     #[test]
     fn plausible_heads_never_panic(bytes in plausible_head()) {
-        if let Err(AnswerError::Refused(mut refusal)) = parse_answer(&bytes, Format::ALL) {
+        if let Err(AnswerError::Refused(mut refusal)) = parse_answer(Entry::Connect, &bytes, Format::ALL) {
             refusal.read_body(&bytes);
         }
     }
@@ -252,6 +254,6 @@ proptest! {
         let limits = Limits { max_frame, max_calls, ..Limits::default() };
         let mut out = Vec::new();
         write_acceptance(format, limits, &mut out);
-        prop_assert_eq!(parse_answer(&out, Format::ALL).unwrap(), Terms { format, limits });
+        prop_assert_eq!(parse_answer(Entry::Connect, &out, Format::ALL).unwrap(), Terms { format, limits });
     }
 }

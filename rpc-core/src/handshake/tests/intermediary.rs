@@ -1,12 +1,12 @@
 use http::StatusCode;
 
 use crate::format::Format;
-use crate::handshake::{AnswerError, parse_answer};
+use crate::handshake::{AnswerError, Entry, parse_answer};
 
 fn read(status: &str, lines: &[&str]) -> Result<(), AnswerError> {
     let lines: String = lines.iter().map(|line| format!("{line}\r\n")).collect();
     let head = format!("HTTP/1.1 {status}\r\n{lines}\r\n");
-    parse_answer(head.as_bytes(), &[Format::Bincode]).map(|_| ())
+    parse_answer(Entry::Connect, head.as_bytes(), &[Format::Bincode]).map(|_| ())
 }
 
 #[test]

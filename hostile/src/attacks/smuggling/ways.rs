@@ -1,0 +1,109 @@
+//! The same heads on the other ways in: by Upgrade, and where hyper reads them.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use axum::Router;
+use axum::routing::get;
+use examples::{Args, ArithServer, Calculator};
+use rpc_server::Server;
+use tests::Frame;
+use tokio::io::AsyncReadExt as _;
+use tokio::net::TcpListener;
+
+use super::shapes::{Answer, Shape, shapes};
+use crate::attack::Trial;
+use crate::raw::Raw;
+
+/// What an ordinary handler says; nobody asks for it but by smuggling.
+const HIDDEN: &str = "never asked for";
+
+const ASKS: &[u8] = b"CONNECT /_rpc_ HTTP/1.";
+
+/// Each head that is refused when it asks by CONNECT, with a call and a request right behind it.
+pub(super) async fn smuggling(trial: &mut Trial) -> Result<()> {
+    let server = Server::builder().register(ArithServer::new(Calculator)).upgrade(true).build()?;
+    let alone = TcpListener::bind("127.0.0.1:0").await?;
+    let mounted = TcpListener::bind("127.0.0.1:0").await?;
+    let ways = [
+        ("Upgrade", alone.local_addr()?, true),
+        ("CONNECT by hyper", mounted.local_addr()?, false),
+        ("Upgrade by hyper", mounted.local_addr()?, true),
+    ];
+    let app = Router::new()
+        .route("/hidden", get(async || HIDDEN))
+        .route_service("/_rpc_", server.clone().into_service());
+    let serving = [
+        tokio::spawn(async move { axum::serve(mounted, app).await.context("axum") }),
+        tokio::spawn({
+            let server = server.clone();
+            async move { server.serve(alone).await.map(drop).context("the server") }
+        }),
+    ];
+    let refused = |shape: &&Shape| shape.head.starts_with(ASKS) && matches!(shape.answer, Answer::Closed(_));
+    let shapes = shapes();
+    for (way, address, upgrades) in ways {
+        let mut heads = 0;
+        for shape in shapes.iter().filter(refused) {
+            heads += 1;
+            let head = if upgrades { upgrade(&shape.head) } else { shape.head.clone() };
+            if let Err(error) = attempt(address, &head).await {
+                trial.miss(&format!("{}, {way}: {error:#}", shape.name));
+            }
+        }
+        ensure!(
+            serves(address, upgrades).await?,
+            "{way}: a right head is refused, so that these mean nothing"
+        );
+        trial.shows(way, format!("{heads} heads refused"));
+    }
+    trial.holds("connections are gone", gone(&server).await);
+    serving.iter().for_each(|serving| serving.abort());
+    Ok(())
+}
+
+/// The same head, as a request to upgrade.
+fn upgrade(head: &[u8]) -> Vec<u8> {
+    let headers = &head[head.iter().position(|byte| *byte == b'\n').map_or(head.len(), |at| at + 1)..];
+    [b"GET /_rpc_ HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: rpc\r\n", headers].concat()
+}
+
+/// One refusal at the most, and nothing of what stands behind the head.
+async fn attempt(address: SocketAddr, head: &[u8]) -> Result<()> {
+    let mut raw = Raw::dial(address).await?;
+    let call = Frame::request(1, "Arith.Multiply", &Args { a: 6, b: 7 }).to_bytes();
+    let hidden = b"GET /hidden HTTP/1.1\r\nHost: a\r\n\r\n";
+    // Refused before its end, it may be closed before its end.
+    let _ = raw.say(&[head, &call, &hidden[..]].concat()).await;
+    let mut said = Vec::new();
+    // Over what was not read, hyper closes with a reset: an end as well.
+    let read = tokio::time::timeout(Duration::from_secs(5), raw.0.read_to_end(&mut said)).await;
+    ensure!(read.is_ok(), "not closed; it said {}", said.escape_ascii());
+    let text = String::from_utf8_lossy(&said);
+    ensure!(!text.contains(HIDDEN), "what stands behind it was answered");
+    match text.matches("HTTP/1.").count() {
+        0 => Ok(()),
+        1 if text.get(9..10) == Some("4") || text.get(9..10) == Some("5") => Ok(()),
+        _ => bail!("answered {}", said.escape_ascii()),
+    }
+}
+
+async fn serves(address: SocketAddr, upgrades: bool) -> Result<bool> {
+    let mut raw = Raw::dial(address).await?;
+    let head = b"CONNECT /_rpc_ HTTP/1.1\r\nHost: a\r\n\r\n";
+    let head = if upgrades { upgrade(head) } else { head.to_vec() };
+    raw.say(&[head, Frame::request(1, "Arith.Multiply", &Args { a: 6, b: 7 }).to_bytes()].concat()).await?;
+    raw.head().await?;
+    Ok(raw.answer().await?.is_some_and(|answer| answer.kind == Frame::RESPONSE))
+}
+
+async fn gone(server: &Server) -> bool {
+    for _ in 0..500 {
+        if server.connections() == 0 {
+            return true;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    false
+}
