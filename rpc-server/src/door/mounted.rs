@@ -10,6 +10,8 @@ use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use hyper_util::server::conn::auto;
 use rpc_core::handshake::{Entry, Refusal, acceptance, negotiate_terms};
+#[cfg(feature = "tls")]
+use rpc_io::tls::tokio_rustls::server::TlsStream;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 #[cfg(unix)]
@@ -104,6 +106,11 @@ impl Door {
         };
         #[cfg(unix)]
         let upgraded = match raw::<UnixStream>(upgraded) {
+            Ok((io, rest)) => return self.serve_accepted(io, rest, entrance, place),
+            Err(upgraded) => upgraded,
+        };
+        #[cfg(feature = "tls")]
+        let upgraded = match raw::<TlsStream<TcpStream>>(upgraded) {
             Ok((io, rest)) => return self.serve_accepted(io, rest, entrance, place),
             Err(upgraded) => upgraded,
         };

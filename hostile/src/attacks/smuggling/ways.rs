@@ -46,8 +46,9 @@ pub(super) async fn smuggling(trial: &mut Trial) -> Result<()> {
     for (way, address, upgrades) in ways {
         let mut heads = 0;
         for shape in shapes.iter().filter(refused) {
+            let head = if upgrades { upgrade(&shape.head) } else { Some(shape.head.clone()) };
+            let Some(head) = head else { continue };
             heads += 1;
-            let head = if upgrades { upgrade(&shape.head) } else { shape.head.clone() };
             if let Err(error) = attempt(address, &head).await {
                 trial.miss(&format!("{}, {way}: {error:#}", shape.name));
             }
@@ -63,10 +64,11 @@ pub(super) async fn smuggling(trial: &mut Trial) -> Result<()> {
     Ok(())
 }
 
-/// The same head, as a request to upgrade.
-fn upgrade(head: &[u8]) -> Vec<u8> {
-    let headers = &head[head.iter().position(|byte| *byte == b'\n').map_or(head.len(), |at| at + 1)..];
-    [b"GET /_rpc_ HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: rpc\r\n", headers].concat()
+/// The same head, as a request to upgrade; `None`: it is its first line that is wrong.
+fn upgrade(head: &[u8]) -> Option<Vec<u8>> {
+    let behind = head.strip_prefix(ASKS)?;
+    let headers = ["0\r\n", "1\r\n", "0\n"].iter().find_map(|end| behind.strip_prefix(end.as_bytes()))?;
+    Some([b"GET /_rpc_ HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: rpc\r\n", headers].concat())
 }
 
 /// One refusal at the most, and nothing of what stands behind the head.
@@ -92,7 +94,7 @@ async fn attempt(address: SocketAddr, head: &[u8]) -> Result<()> {
 async fn serves(address: SocketAddr, upgrades: bool) -> Result<bool> {
     let mut raw = Raw::dial(address).await?;
     let head = b"CONNECT /_rpc_ HTTP/1.1\r\nHost: a\r\n\r\n";
-    let head = if upgrades { upgrade(head) } else { head.to_vec() };
+    let head = if upgrades { upgrade(head).context("a head that is right")? } else { head.to_vec() };
     raw.say(&[head, Frame::request(1, "Arith.Multiply", &Args { a: 6, b: 7 }).to_bytes()].concat()).await?;
     raw.head().await?;
     Ok(raw.answer().await?.is_some_and(|answer| answer.kind == Frame::RESPONSE))
