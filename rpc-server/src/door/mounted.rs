@@ -99,9 +99,19 @@ impl Door {
         }
     }
 
+    /// Sets what this server's own listener would have set: axum leaves Nagle's algorithm on.
+    fn tune(&self, io: &TcpStream) {
+        if let Err(error) = self.server.config.tcp.apply(io) {
+            tracing::debug!(%error, "socket options were not set");
+        }
+    }
+
     fn serve_upgraded(&self, upgraded: Upgraded, entrance: Entrance, place: Place) -> Entered {
         let upgraded = match raw::<TcpStream>(upgraded) {
-            Ok((io, rest)) => return self.serve_accepted(io, rest, entrance, place),
+            Ok((io, rest)) => {
+                self.tune(&io);
+                return self.serve_accepted(io, rest, entrance, place);
+            }
             Err(upgraded) => upgraded,
         };
         #[cfg(unix)]
@@ -111,7 +121,10 @@ impl Door {
         };
         #[cfg(feature = "tls")]
         let upgraded = match raw::<TlsStream<TcpStream>>(upgraded) {
-            Ok((io, rest)) => return self.serve_accepted(io, rest, entrance, place),
+            Ok((io, rest)) => {
+                self.tune(io.get_ref().0);
+                return self.serve_accepted(io, rest, entrance, place);
+            }
             Err(upgraded) => upgraded,
         };
         self.serve_accepted(TokioIo::new(upgraded), Bytes::new(), entrance, place)
