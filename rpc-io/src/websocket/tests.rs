@@ -47,7 +47,7 @@ async fn read(mut io: ReadHalf<WebSocket<DuplexStream>>, most: usize) -> Vec<u8>
 }
 
 fn parts() -> impl Strategy<Value = Vec<Vec<u8>>> {
-    let lengths = prop::collection::vec(prop_oneof![0..200_usize, 0..100_000_usize], 0..6);
+    let lengths = prop::collection::vec(prop_oneof![0..200_usize, 0..40_000_usize], 0..4);
     lengths.prop_map(|lengths| {
         let mut bytes = (0..=250_u8).cycle();
         lengths.into_iter().map(|len| bytes.by_ref().take(len).collect()).collect()
@@ -55,7 +55,7 @@ fn parts() -> impl Strategy<Value = Vec<Vec<u8>>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(48))]
 
     /// Both directions at once, through a pipe that takes few bytes at a time.
     #[test]
@@ -110,14 +110,15 @@ proptest! {
             let (near, far) = tokio::io::duplex(pipe);
             let (server, client) = (WebSocket::server(near, []).await, WebSocket::client(far, []).await);
             let sent = parts.concat();
-            let ((reading, mut answering), (_rest, writing)) = (tokio::io::split(server), tokio::io::split(client));
+            let ((reading, mut answering), (rest, writing)) = (tokio::io::split(server), tokio::io::split(client));
             let at_server = async {
                 let all = read(reading, most).await;
                 answering.shutdown().await.unwrap();
                 all
             };
-            let ((), came) = tokio::join!(write(writing, parts), at_server);
-            assert!(came == sent);
+            // The answer to the Close has to be taken, or a small pipe holds it back.
+            let ((), came, answer) = tokio::join!(write(writing, parts), at_server, read(rest, most));
+            assert!(came == sent && answer.is_empty());
         });
     }
 }
