@@ -17,6 +17,8 @@ use crate::dial::{Connector, DialConfig, Hijacked, without_secrets};
 use crate::endpoint::{Dialler, Endpoint, Settings};
 use crate::interceptor::Interceptor;
 use crate::link::Link;
+#[cfg(feature = "proxy")]
+use crate::proxy::Proxy;
 use crate::reconnect::Reconnect;
 #[cfg(feature = "tls")]
 use crate::tls::ClientTls;
@@ -51,7 +53,8 @@ impl Builder {
         self
     }
 
-    /// The time to open a TCP connection, over all addresses of the name. Default 10 s.
+    /// The time to open a TCP connection, over all addresses of the name, and through a proxy if there is
+    /// one. Default 10 s.
     pub fn dial_timeout(mut self, timeout: Duration) -> Self {
         self.dial.dial_timeout = timeout;
         self
@@ -180,6 +183,16 @@ impl Builder {
     /// What is set on TCP sockets.
     pub fn tcp(mut self, tcp: TcpOptions) -> Self {
         self.dial.tcp = tcp;
+        self
+    }
+
+    /// The forward proxy that connections go through. Default: none, whatever the environment says.
+    ///
+    /// Unix sockets are connected to without it, and so is what [`connect_with`](Self::connect_with) and
+    /// [`over`](Self::over) are given.
+    #[cfg(feature = "proxy")]
+    pub fn proxy(mut self, proxy: Proxy) -> Self {
+        self.dial.proxy = Some(proxy);
         self
     }
 

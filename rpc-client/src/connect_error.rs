@@ -2,6 +2,8 @@
 
 mod attempts;
 mod likely;
+#[cfg(feature = "proxy")]
+mod proxy;
 
 use std::io;
 use std::time::Duration;
@@ -12,6 +14,8 @@ use rpc_core::handshake::{ConnectError as RequestError, Refusal};
 use rpc_io::tls::{TlsError, TlsFailure};
 
 pub use attempts::{Attempt, Attempts};
+#[cfg(feature = "proxy")]
+pub use proxy::ProxyError;
 
 use crate::dial::AddressError;
 use crate::error::Lost;
@@ -164,6 +168,15 @@ pub enum ConnectError {
         path: String,
         /// Its status, headers and text.
         source: Refusal,
+    },
+    /// The forward proxy that was set did not open the way to the server.
+    #[cfg(feature = "proxy")]
+    #[error("cannot connect to {address}: {source}")]
+    ForwardProxy {
+        /// The address as it was given: the server's, not the proxy's.
+        address: String,
+        /// What happened, and at which proxy.
+        source: ProxyError,
     },
     /// A proxy in between refused, or passed a refusal on.
     #[error("cannot connect to {address}: {}", proxied(proxy, source))]

@@ -5,6 +5,8 @@ mod exchange;
 mod hijack;
 #[cfg(feature = "http2")]
 mod http2;
+#[cfg(feature = "proxy")]
+mod proxy;
 #[cfg(feature = "tls")]
 mod secure;
 mod target;
@@ -35,6 +37,8 @@ use tokio::time::timeout;
 use crate::connect_error::ConnectError;
 use crate::connection::PingTimes;
 use crate::link::Link;
+#[cfg(feature = "proxy")]
+use crate::proxy::Proxy;
 #[cfg(feature = "tls")]
 use crate::tls::ClientTls;
 
@@ -74,6 +78,8 @@ pub(crate) struct DialConfig {
     pub(crate) formats: Vec<Format>,
     pub(crate) limits: Limits,
     pub(crate) tcp: TcpOptions,
+    #[cfg(feature = "proxy")]
+    pub(crate) proxy: Option<Proxy>,
     #[cfg(feature = "tls")]
     pub(crate) tls: ClientTls,
     /// It is not the default, but what was asked for.
@@ -96,6 +102,8 @@ impl Default for DialConfig {
             formats: vec![Format::Bincode],
             limits: Limits::default(),
             tcp: TcpOptions::default(),
+            #[cfg(feature = "proxy")]
+            proxy: None,
             #[cfg(feature = "tls")]
             tls: ClientTls::default(),
             #[cfg(feature = "tls")]
@@ -225,14 +233,11 @@ impl DialConfig {
         let address = &target.name;
         Ok(match &target.place {
             Place::Tcp(to) => {
-                let resolve = async { Ok(tokio::net::lookup_host(to).await?.collect()) };
-                let tcp = self.tcp;
-                let connect = |to| async move {
-                    let stream = TcpStream::connect(to).await?;
-                    tcp.apply(&stream)?;
-                    Ok(stream)
-                };
-                Opened::Tcp(dial_first(address, self.dial_timeout, resolve, connect).await?)
+                #[cfg(feature = "proxy")]
+                if let Some(stream) = self.tunnel(target, to).await? {
+                    return Ok(Opened::Tcp(stream));
+                }
+                Opened::Tcp(self.tcp_stream(address, to).await?)
             }
             Place::Nowhere(source) => {
                 return Err(ConnectError::Address { address: address.clone(), source: *source });
@@ -244,6 +249,18 @@ impl DialConfig {
                 return Err(ConnectError::Address { address: address.clone(), source: AddressError::NoUnix });
             }
         })
+    }
+
+    /// Connects to `host:port`, which errors call `address`.
+    async fn tcp_stream(&self, address: &str, to: &str) -> Result<TcpStream, ConnectError> {
+        let resolve = async { Ok(tokio::net::lookup_host(to).await?.collect()) };
+        let tcp = self.tcp;
+        let connect = |to| async move {
+            let stream = TcpStream::connect(to).await?;
+            tcp.apply(&stream)?;
+            Ok(stream)
+        };
+        dial_first(address, self.dial_timeout, resolve, connect).await
     }
 
     /// One attempt, within the time for dialling.

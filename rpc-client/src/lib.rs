@@ -12,7 +12,8 @@
 //! (`ArithClient`) are made from one.
 //!
 //! With the feature `tls` (off by default, for it takes a C compiler) addresses with `https://` are
-//! connected to over TLS; see `ClientTls`.
+//! connected to over TLS; see `ClientTls`. With the feature `proxy` (off by default, for it takes a part of
+//! hyper) a client connects through a forward proxy; see `Proxy`.
 
 #![forbid(unsafe_code)]
 
@@ -28,6 +29,8 @@ mod interceptor;
 mod link;
 mod pending;
 mod ping;
+#[cfg(feature = "proxy")]
+mod proxy;
 mod reconnect;
 mod shared;
 mod state;
@@ -41,11 +44,15 @@ pub use {http, rpc_core};
 
 pub use builder::Builder;
 pub use client::Client;
+#[cfg(feature = "proxy")]
+pub use connect_error::ProxyError;
 pub use connect_error::{Attempt, Attempts, ConnectError};
 pub use dial::{AddressError, Connector, Hijacked};
 pub use error::{CallInfo, Error, Lost};
 pub use interceptor::{Ended, Interceptor, Outgoing};
 pub use pending::{Opening, Pending};
+#[cfg(feature = "proxy")]
+pub use proxy::Proxy;
 pub use rpc_core::handshake::Entry;
 #[cfg(feature = "tls")]
 pub use rpc_io::tls::{Identity, PemSource, Roots, TlsError, TlsFailure, tokio_rustls, tokio_rustls::rustls};

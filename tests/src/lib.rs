@@ -3,6 +3,7 @@
 
 mod blocker;
 mod certificates;
+mod forward;
 mod gate;
 mod lines;
 mod packets;
@@ -23,6 +24,7 @@ use tokio::task::JoinHandle;
 
 pub use blocker::Blocker;
 pub use certificates::{Authority, Issued};
+pub use forward::ForwardProxy;
 pub use gate::Gate;
 pub use lines::Lines;
 pub use packets::Packets;
