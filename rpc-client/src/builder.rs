@@ -74,6 +74,8 @@ impl Builder {
 
     /// How RPC is asked for. Default: by CONNECT. [`Entry::Upgrade`] goes through what does not pass CONNECT on, as nginx
     /// and load balancers of clouds; the server has to let it in (`Builder::upgrade` of `rpc-server`).
+    /// [`Entry::WebSocket`], with the feature `websocket`, goes through what passes nothing else (`Builder::websocket`
+    /// there).
     pub fn entry(mut self, entry: Entry) -> Self {
         self.dial.entry = entry;
         self

@@ -59,6 +59,15 @@ pub enum ConnectError {
         /// Which, and why.
         source: RequestError,
     },
+    /// This client was built without WebSocket.
+    #[error(
+        "cannot connect to {address}: this client was built without WebSocket; turn the feature `websocket` of \
+         rpc-client on"
+    )]
+    NoWebSocket {
+        /// The address as it was given.
+        address: String,
+    },
     /// The name does not resolve.
     #[error("cannot connect to {address}: the name does not resolve: {source}; is it spelled right?")]
     Resolve {

@@ -12,6 +12,8 @@ mod secure;
 mod target;
 #[cfg(unix)]
 mod unix;
+#[cfg(feature = "websocket")]
+mod websocket;
 
 use std::future::Future;
 use std::io;
@@ -219,6 +221,10 @@ impl DialConfig {
         if let Some(asked) = request.http2.take() {
             return Ok(Link::spawn(self.exchange_http2(io, request, asked).await?, ping));
         }
+        #[cfg(feature = "websocket")]
+        if self.entry == Entry::WebSocket {
+            return Ok(Link::spawn(self.exchange_websocket(io, request).await?, ping));
+        }
         Ok(Link::spawn(self.exchange(io, request).await?, ping))
     }
 
@@ -322,7 +328,14 @@ impl DialConfig {
             limits: self.limits,
             headers: &self.headers,
         };
-        let written = connect.write_by(self.entry, &HeaderMap::new(), &mut head);
+        let needs = match self.entry {
+            #[cfg(feature = "websocket")]
+            Entry::WebSocket => websocket::headers(),
+            #[cfg(not(feature = "websocket"))]
+            Entry::WebSocket => return Err(ConnectError::NoWebSocket { address: address.clone() }),
+            _ => HeaderMap::new(),
+        };
+        let written = connect.write_by(self.entry, &needs, &mut head);
         let settings = |source| ConnectError::Settings { address: address.clone(), source };
         written.map_err(settings)?;
         #[cfg(feature = "http2")]

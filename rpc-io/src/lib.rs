@@ -12,6 +12,8 @@ mod tcp;
 mod timer;
 #[cfg(feature = "tls")]
 pub mod tls;
+#[cfg(feature = "websocket")]
+pub mod websocket;
 
 use std::cell::Cell;
 use std::future::poll_fn;

@@ -4,24 +4,32 @@ mod attention;
 mod decision;
 #[cfg(feature = "mount")]
 mod mounted;
+mod switching;
 
 use std::future::Future;
 use std::io;
 use std::sync::Arc;
 
-use http::header::UPGRADE;
+#[cfg(feature = "mount")]
+use bytes::Bytes;
+use http::Method;
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Method};
+use rpc_core::Peer;
 use rpc_core::handshake::{
-    HeadBuffer, Refusal, check_request_bytes, parse_request, write_acceptance, write_response,
+    Entry, HeadBuffer, Refusal, check_request_bytes, parse_request, write_acceptance, write_response,
     write_switching,
 };
 use rpc_core::input::Input;
 use rpc_core::output::Output;
-use rpc_core::{Limits, Origin, Peer};
+#[cfg(feature = "websocket")]
+use rpc_io::websocket::WebSocket;
 use rpc_io::{Head, HeadError, Stream};
+#[cfg(feature = "websocket")]
+use tokio::io::AsyncWriteExt;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::error::Elapsed;
+#[cfg(feature = "websocket")]
+use tokio::time::timeout;
 use tokio::time::{Instant, timeout_at};
 
 use crate::connection::Connection;
@@ -116,7 +124,7 @@ impl Door {
         };
         let head_only = head.method == Method::HEAD;
         let reply = match self.decide(Request::new(head, self.peer.clone()), deadline).await {
-            Ok(Decision::Enter(entrance)) => return Ok(Some(self.let_in(io, &rest, entrance, place))),
+            Ok(Decision::Enter(entrance)) => return Ok(Some(self.let_in(io, rest, entrance, place))),
             Ok(Decision::Route(route, request)) => {
                 let reply = self.reply(route, request);
                 while_there(&mut io, &mut rest, reply).await.map_err(ConnectionError::Io)?
@@ -144,49 +152,43 @@ impl Door {
     }
 
     /// RPC from here on: the acceptance, then frames, of which these bytes are the first.
-    fn let_in<IO>(&self, io: IO, rest: &[u8], entrance: Entrance, place: Place) -> Entered
+    fn let_in<IO>(&self, io: IO, rest: Vec<u8>, entrance: Entrance, place: Place) -> Entered
     where
         IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        let Entrance { entry, origin, limits } = entrance;
         let own = self.server.config.limits;
         let mut acceptance = Vec::new();
-        match entry.protocol() {
-            None => write_acceptance(origin.format, own, &mut acceptance),
-            Some(protocol) => {
-                let headers = HeaderMap::from_iter([(UPGRADE, HeaderValue::from_static(protocol))]);
-                write_switching(&headers, origin.format, own, &mut acceptance);
-            }
+        match entrance.entry {
+            Entry::Connect => write_acceptance(entrance.origin.format, own, &mut acceptance),
+            _ => write_switching(&entrance.switching, entrance.origin.format, own, &mut acceptance),
         }
-        let mut connection = self.connection(io, rest, origin, limits, place);
+        #[cfg(feature = "websocket")]
+        if entrance.entry == Entry::WebSocket {
+            return Box::pin(websocket(
+                self.server.clone(),
+                Stream::new(io, rest),
+                acceptance,
+                entrance,
+                place,
+            ));
+        }
+        let mut connection = connection(self.server.clone(), io, &rest, entrance, place);
         connection.accept(&acceptance);
         Box::pin(connection.run())
     }
 
     /// The same where the acceptance has gone out already.
     #[cfg(feature = "mount")]
-    fn serve_accepted<IO>(&self, io: IO, rest: &[u8], entrance: Entrance, place: Place) -> Entered
+    fn serve_accepted<IO>(&self, io: IO, rest: Bytes, entrance: Entrance, place: Place) -> Entered
     where
         IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        let Entrance { origin, limits, .. } = entrance;
-        Box::pin(self.connection(io, rest, origin, limits, place).run())
-    }
-
-    fn connection<IO>(
-        &self,
-        io: IO,
-        rest: &[u8],
-        origin: Origin,
-        limits: Limits,
-        place: Place,
-    ) -> Connection<IO>
-    where
-        IO: AsyncRead + AsyncWrite + Unpin,
-    {
-        let mut input = Input::new(self.server.config.limits.max_frame).with_spare(&rpc_io::SPARE);
-        input.keep(rest);
-        Connection::new(io, input, self.server.clone(), origin, limits, place)
+        let server = self.server.clone();
+        #[cfg(feature = "websocket")]
+        if entrance.entry == Entry::WebSocket {
+            return Box::pin(websocket(server, Stream::new(io, rest), Vec::new(), entrance, place));
+        }
+        Box::pin(connection(server, io, &rest, entrance, place).run())
     }
 
     /// The request, and what came behind it.
@@ -235,6 +237,33 @@ impl Door {
         out.extend(bytes);
         linger(io, &mut out, self.server.config.write_timeout).await;
     }
+}
+
+fn connection<IO>(server: Arc<State>, io: IO, rest: &[u8], entrance: Entrance, place: Place) -> Connection<IO>
+where
+    IO: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut input = Input::new(server.config.limits.max_frame).with_spare(&rpc_io::SPARE);
+    input.keep(rest);
+    Connection::new(io, input, server, entrance.origin, entrance.limits, place)
+}
+
+/// Says the rest of the HTTP phase, and then frames go in messages. Whatever the transport, this is built once.
+#[cfg(feature = "websocket")]
+async fn websocket(
+    server: Arc<State>,
+    mut io: Stream,
+    acceptance: Vec<u8>,
+    entrance: Entrance,
+    place: Place,
+) -> Result<(), ConnectionError> {
+    let said = timeout(server.config.write_timeout, async {
+        io.write_all(&acceptance).await?;
+        io.flush().await
+    });
+    said.await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())).map_err(ConnectionError::Io)?;
+    let io = WebSocket::server(io, []).await;
+    connection(server, io, &[], entrance, place).run().await
 }
 
 /// Runs what has taken a connection over, as long as the server lets it.

@@ -16,6 +16,7 @@
 //! ```
 //!
 //! With the feature `mount` a server is a service for hyper and axum, beside ordinary HTTP; see `Server::into_service`.
+//! With the feature `websocket` web pages can be clients; see `Builder::websocket`.
 //! With the feature `tls` (off by default, for it takes a C compiler) listeners can speak TLS; see `ServerTls`.
 
 #![forbid(unsafe_code)]

@@ -41,13 +41,18 @@ async fn mount(builder: Builder) -> (SocketAddr, Server) {
 fn open() -> Builder {
     let count =
         |_: Context, to: u32| async move { Ok::<_, Status>(stream::iter((0..to).map(Ok::<_, Status>))) };
-    arith().register(Service::new("Count").server_stream("To", count)).upgrade(true)
+    arith().register(Service::new("Count").server_stream("To", count)).upgrade(true).websocket(true)
 }
 
 /// A client for each way in.
-fn ways() -> [(&'static str, ClientBuilder); 3] {
+fn ways() -> [(&'static str, ClientBuilder); 4] {
     let builder = || Client::builder().reconnect(false);
-    [("CONNECT", builder()), ("Upgrade", builder().entry(Entry::Upgrade)), ("HTTP/2", builder().http2(true))]
+    [
+        ("CONNECT", builder()),
+        ("Upgrade", builder().entry(Entry::Upgrade)),
+        ("WebSocket", builder().entry(Entry::WebSocket)),
+        ("HTTP/2", builder().http2(true)),
+    ]
 }
 
 /// The head of the next answer, and its body.
@@ -208,7 +213,7 @@ async fn under_load_by_all_ways_at_once_a_shutdown_loses_no_call() {
         within(caller).await.unwrap();
     }
     assert_eq!(answered.load(Relaxed), ran.load(Relaxed));
-    assert_eq!((report.connections, report.cancelled), (3, 0));
+    assert_eq!((report.connections, report.cancelled), (4, 0));
 }
 
 #[tokio::test]

@@ -26,7 +26,7 @@ pub(crate) const ATTACKS: &[Attack] = &[
     },
     Attack {
         name: "smuggling-ways",
-        aim: "M133 to M136: what CONNECT is refused for is refused by Upgrade, and where hyper reads the heads",
+        aim: "M17, M134, M136: what CONNECT is refused for is refused by Upgrade, and where hyper reads the heads",
         run: |trial| Box::pin(ways::smuggling(trial)),
     },
 ];

@@ -3,7 +3,9 @@
 use std::io;
 use std::time::Duration;
 
-use rpc_core::handshake::{AnswerError, HeadBuffer, check_first_bytes, parse_answer};
+#[cfg(feature = "websocket")]
+use rpc_core::handshake::Entry;
+use rpc_core::handshake::{AnswerError, HeadBuffer, Terms, check_first_bytes, parse_answer};
 use rpc_core::input::Input;
 #[cfg(feature = "tls")]
 use rpc_io::tls::TlsFailure;
@@ -13,6 +15,8 @@ use tokio::time::timeout;
 
 #[cfg(feature = "tls")]
 use super::secure::{Handshake, is_alert};
+#[cfg(feature = "websocket")]
+use super::websocket;
 use super::{DialConfig, Dialled, Request};
 use crate::connect_error::ConnectError;
 
@@ -25,22 +29,39 @@ impl DialConfig {
     where
         IO: AsyncRead + AsyncWrite + Unpin,
     {
+        let (terms, rest) = self.agree(&mut io, request).await?;
+        let mut input = Input::new(self.limits.max_frame).with_spare(&rpc_io::SPARE);
+        input.keep(&rest);
+        Ok(Dialled { io, input, terms, own: self.limits })
+    }
+
+    /// What the server agrees to, and what came right behind its answer.
+    pub(super) async fn agree<IO>(
+        &self,
+        io: &mut IO,
+        request: Request<'_>,
+    ) -> Result<(Terms, Vec<u8>), ConnectError>
+    where
+        IO: AsyncRead + AsyncWrite + Unpin,
+    {
         let mut buffer = HeadBuffer::default();
-        let exchanged = timeout(self.answer_timeout, exchange(&mut io, &mut buffer, &request.head)).await;
+        let exchanged = timeout(self.answer_timeout, exchange(io, &mut buffer, &request.head)).await;
         let head = match exchanged {
             Ok(Ok(head)) => head,
             Ok(Err(error)) => return Err(self.not_answered(request, &buffer, error)),
             Err(_) => return Err(self.answered_late(request)),
         };
-        match parse_answer(self.entry, &head.head, &self.formats) {
-            Ok(terms) => {
-                let mut input = Input::new(self.limits.max_frame).with_spare(&rpc_io::SPARE);
-                input.keep(&head.rest);
-                Ok(Dialled { io, input, terms, own: self.limits })
-            }
+        let answered = parse_answer(self.entry, &head.head, &self.formats);
+        #[cfg(feature = "websocket")]
+        let answered = answered.and_then(|terms| match self.entry {
+            Entry::WebSocket => websocket::check(&request.head, &head.head).map(|()| terms),
+            _ => Ok(terms),
+        });
+        match answered {
+            Ok(terms) => Ok((terms, head.rest)),
             Err(mut error) => {
                 if let AnswerError::Refused(answer) | AnswerError::Proxy { answer, .. } = &mut error {
-                    answer.read_body(&read_some(&mut io, head.rest).await);
+                    answer.read_body(&read_some(io, head.rest).await);
                 }
                 Err(self.answered(request, error))
             }

@@ -67,6 +67,7 @@ mod intermediary;
 mod refusal;
 mod request;
 mod terms;
+mod websocket;
 
 #[cfg(test)]
 mod tests;
@@ -83,6 +84,7 @@ pub(crate) use refusal::legible;
 pub use refusal::{Refusal, write_response};
 pub use request::{check_request_bytes, negotiate, negotiate_terms, parse_request};
 pub use terms::{LimitOutOfRange, Terms, check_limits};
+pub use websocket::{subprotocol, websocket_key};
 
 /// The path that carries RPC unless both sides are told another.
 pub const DEFAULT_PATH: &str = "/_rpc_";

@@ -5,10 +5,12 @@ use http::request::Parts;
 use http::uri::Authority;
 use http::{HeaderMap, HeaderValue, Method, Request, Uri, Version};
 
+use super::entry::Entry;
 use super::head::MAX_HEADERS;
 use super::headers::{RPC_FORMAT, RPC_VERSION, TitleCase, collect, describe, escaped};
 use super::refusal::Refusal;
 use super::terms::{DEFAULT_FORMAT, Terms, foreign_version, format_list, format_names, read_limits};
+use super::websocket::asked_format;
 use crate::format::Format;
 
 /// Parses one whole head, as [`HeadBuffer`](super::HeadBuffer) hands it out, of any method.
@@ -122,7 +124,8 @@ pub fn negotiate(request: &Parts, path: &str, formats: &[Format]) -> Result<Term
 }
 
 /// The same for a request of which it is known that it asks for RPC, in whatever way
-/// ([`Entry`](super::Entry)), and at the right path.
+/// ([`Entry`](super::Entry)), and at the right path. A WebSocket may name its format in `Sec-WebSocket-Protocol`; see
+/// [`subprotocol`](super::subprotocol).
 ///
 /// # Errors
 ///
@@ -136,7 +139,11 @@ pub fn negotiate_terms(request: &Parts, formats: &[Format]) -> Result<Terms, Ref
         );
     }
     let limits = read_limits(&request.headers).map_err(Refusal::bad_request)?;
-    let format = choose(&request.headers, formats).ok_or_else(|| no_format(formats))?;
+    let asked = match Entry::of(request) {
+        Some(Entry::WebSocket) => asked_format(&request.headers, formats)?,
+        _ => None,
+    };
+    let format = asked.or_else(|| choose(&request.headers, formats)).ok_or_else(|| no_format(formats))?;
     Ok(Terms { format, limits })
 }
 

@@ -8,6 +8,7 @@ mod head;
 mod intermediary;
 mod refusal;
 mod request;
+mod websocket;
 
 use http::request::Parts;
 use proptest::prelude::*;

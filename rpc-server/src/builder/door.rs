@@ -114,6 +114,18 @@ impl Builder {
         self
     }
 
+    /// Lets clients in also by WebSocket (RFC 6455), at the same path: for web pages, of the origins that
+    /// [`allow_origin`](Self::allow_origin) names, and for what passes nothing else on. Default: no.
+    ///
+    /// A page sets no headers: it names its format as the WebSocket's protocol, `rpc.json` or `rpc.bincode`, and has the
+    /// default limits. The frames go in binary messages, of 1 MiB at most; where one ends means nothing.
+    #[cfg(feature = "websocket")]
+    pub fn websocket(mut self, lets: bool) -> Self {
+        self.config.upgrades.retain(|entry| *entry != Entry::WebSocket);
+        self.config.upgrades.extend(lets.then_some(Entry::WebSocket));
+        self
+    }
+
     /// Shows the debug page on the server's own listener, at this path (Go: `HandleHTTP`, at
     /// `/debug/rpc`). Default: off, because it belongs on a listener of its own,
     /// [`Server::debug_page`](crate::Server::debug_page).

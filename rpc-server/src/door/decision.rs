@@ -2,10 +2,11 @@
 
 use http::header::ALLOW;
 use http::request::Parts;
-use http::{HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use rpc_core::handshake::{Entry, Refusal, Terms, negotiate, negotiate_terms};
 use rpc_core::{Limits, Origin};
 
+use super::switching::switching;
 use super::{Deadline, Door, by, shutting_down};
 use crate::authorize::{foreign_page, is_foreign_page};
 use crate::guard::guarded;
@@ -21,6 +22,8 @@ pub(super) struct Entrance {
     pub(super) entry: Entry,
     pub(super) origin: Origin,
     pub(super) limits: Limits,
+    /// Of an answer that switches protocols.
+    pub(super) switching: HeaderMap,
 }
 
 impl Door {
@@ -66,10 +69,11 @@ impl Door {
         terms: Terms,
         deadline: Deadline,
     ) -> Result<Entrance, Refusal> {
+        let switching = switching(entry, &request.head, terms.format)?;
         self.authorize(&mut request, deadline).await?;
         let Request { head: Parts { headers, extensions, .. }, peer } = request;
         let origin = Origin::new(peer, terms.format).with_headers(headers).with_extensions(extensions);
-        Ok(Entrance { entry, origin, limits: terms.limits })
+        Ok(Entrance { entry, origin, limits: terms.limits, switching })
     }
 
     /// Asks the hooks, and leaves with the request what they found out.

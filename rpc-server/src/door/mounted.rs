@@ -1,7 +1,7 @@
 //! The door where hyper reads and writes the heads.
 
 use bytes::Bytes;
-use http::header::{CONNECTION, HOST, UPGRADE};
+use http::header::{CONNECTION, HOST};
 use http::request::Parts;
 use http::{HeaderValue, Response, StatusCode, Version};
 use http_body_util::Full;
@@ -65,7 +65,9 @@ impl Door {
         }
         let terms = negotiate_terms(&request.head, &server.config.formats)?;
         let entrance = self.admit(request, entry, terms, deadline).await?;
-        let answer = accepted(entry, version, acceptance(terms.format, server.config.limits));
+        let mut headers = acceptance(terms.format, server.config.limits);
+        headers.extend(entrance.switching.clone());
+        let answer = accepted(entry, version, headers);
         tokio::spawn(async move {
             let _tracked = tracked;
             let ended = match by(deadline, upgrade).await {
@@ -108,24 +110,24 @@ impl Door {
         let upgraded = match raw::<TcpStream>(upgraded) {
             Ok((io, rest)) => {
                 self.tune(&io);
-                return self.serve_accepted(io, &rest, entrance, place);
+                return self.serve_accepted(io, rest, entrance, place);
             }
             Err(upgraded) => upgraded,
         };
         #[cfg(unix)]
         let upgraded = match raw::<UnixStream>(upgraded) {
-            Ok((io, rest)) => return self.serve_accepted(io, &rest, entrance, place),
+            Ok((io, rest)) => return self.serve_accepted(io, rest, entrance, place),
             Err(upgraded) => upgraded,
         };
         #[cfg(feature = "tls")]
         let upgraded = match raw::<TlsStream<TcpStream>>(upgraded) {
             Ok((io, rest)) => {
                 self.tune(io.get_ref().0);
-                return self.serve_accepted(io, &rest, entrance, place);
+                return self.serve_accepted(io, rest, entrance, place);
             }
             Err(upgraded) => upgraded,
         };
-        self.serve_accepted(TokioIo::new(upgraded), &[], entrance, place)
+        self.serve_accepted(TokioIo::new(upgraded), Bytes::new(), entrance, place)
     }
 }
 
@@ -147,10 +149,9 @@ fn accepted(entry: Entry, version: Version, headers: http::HeaderMap) -> Answer 
     let mut answer = Response::new(Full::default());
     *answer.headers_mut() = headers;
     match entry.protocol() {
-        Some(protocol) if version < Version::HTTP_2 => {
+        Some(_) if version < Version::HTTP_2 => {
             *answer.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
             answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("Upgrade"));
-            answer.headers_mut().insert(UPGRADE, HeaderValue::from_static(protocol));
         }
         _ => _ = answer.extensions_mut().insert(ReasonPhrase::from_static(b"Connected")),
     }

@@ -1,4 +1,4 @@
-//! The same heads on the other ways in: by Upgrade, and where hyper reads them.
+//! The same heads on the other ways in: by Upgrade, by WebSocket, and where hyper reads them.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -21,15 +21,24 @@ const HIDDEN: &str = "never asked for";
 
 const ASKS: &[u8] = b"CONNECT /_rpc_ HTTP/1.";
 
+const UPGRADE: Option<&str> = Some("Upgrade: rpc\r\n");
+
+const WEBSOCKET: Option<&str> = Some(
+    "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n",
+);
+
 /// Each head that is refused when it asks by CONNECT, with a call and a request right behind it.
 pub(super) async fn smuggling(trial: &mut Trial) -> Result<()> {
-    let server = Server::builder().register(ArithServer::new(Calculator)).upgrade(true).build()?;
+    let server =
+        Server::builder().register(ArithServer::new(Calculator)).upgrade(true).websocket(true).build()?;
     let alone = TcpListener::bind("127.0.0.1:0").await?;
     let mounted = TcpListener::bind("127.0.0.1:0").await?;
     let ways = [
-        ("Upgrade", alone.local_addr()?, true),
-        ("CONNECT by hyper", mounted.local_addr()?, false),
-        ("Upgrade by hyper", mounted.local_addr()?, true),
+        ("Upgrade", alone.local_addr()?, UPGRADE),
+        ("WebSocket", alone.local_addr()?, WEBSOCKET),
+        ("CONNECT by hyper", mounted.local_addr()?, None),
+        ("Upgrade by hyper", mounted.local_addr()?, UPGRADE),
+        ("WebSocket by hyper", mounted.local_addr()?, WEBSOCKET),
     ];
     let app = Router::new()
         .route("/hidden", get(async || HIDDEN))
@@ -43,20 +52,17 @@ pub(super) async fn smuggling(trial: &mut Trial) -> Result<()> {
     ];
     let refused = |shape: &&Shape| shape.head.starts_with(ASKS) && matches!(shape.answer, Answer::Closed(_));
     let shapes = shapes();
-    for (way, address, upgrades) in ways {
+    for (way, address, asks) in ways {
         let mut heads = 0;
         for shape in shapes.iter().filter(refused) {
-            let head = if upgrades { upgrade(&shape.head) } else { Some(shape.head.clone()) };
+            let head = asks.map_or_else(|| Some(shape.head.clone()), |asks| upgrade(&shape.head, asks));
             let Some(head) = head else { continue };
             heads += 1;
             if let Err(error) = attempt(address, &head).await {
                 trial.miss(&format!("{}, {way}: {error:#}", shape.name));
             }
         }
-        ensure!(
-            serves(address, upgrades).await?,
-            "{way}: a right head is refused, so that these mean nothing"
-        );
+        ensure!(serves(address, asks).await?, "{way}: a right head is refused, so that these mean nothing");
         trial.shows(way, format!("{heads} heads refused"));
     }
     trial.holds("connections are gone", gone(&server).await);
@@ -65,10 +71,10 @@ pub(super) async fn smuggling(trial: &mut Trial) -> Result<()> {
 }
 
 /// The same head, as a request to upgrade; `None`: it is its first line that is wrong.
-fn upgrade(head: &[u8]) -> Option<Vec<u8>> {
+fn upgrade(head: &[u8], asks: &str) -> Option<Vec<u8>> {
     let behind = head.strip_prefix(ASKS)?;
     let headers = ["0\r\n", "1\r\n", "0\n"].iter().find_map(|end| behind.strip_prefix(end.as_bytes()))?;
-    Some([b"GET /_rpc_ HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: rpc\r\n", headers].concat())
+    Some([b"GET /_rpc_ HTTP/1.1\r\nConnection: Upgrade\r\n", asks.as_bytes(), headers].concat())
 }
 
 /// One refusal at the most, and nothing of what stands behind the head.
@@ -91,12 +97,20 @@ async fn attempt(address: SocketAddr, head: &[u8]) -> Result<()> {
     }
 }
 
-async fn serves(address: SocketAddr, upgrades: bool) -> Result<bool> {
+async fn serves(address: SocketAddr, asks: Option<&str>) -> Result<bool> {
     let mut raw = Raw::dial(address).await?;
     let head = b"CONNECT /_rpc_ HTTP/1.1\r\nHost: a\r\n\r\n";
-    let head = if upgrades { upgrade(head).context("a head that is right")? } else { head.to_vec() };
-    raw.say(&[head, Frame::request(1, "Arith.Multiply", &Args { a: 6, b: 7 }).to_bytes()].concat()).await?;
+    let head = asks.map_or_else(|| Some(head.to_vec()), |asks| upgrade(head, asks));
+    let mut call = Frame::request(1, "Arith.Multiply", &Args { a: 6, b: 7 }).to_bytes();
+    if asks == WEBSOCKET {
+        // In one binary message, with a mask of zeros.
+        call = [&[0x82, 0x80 | u8::try_from(call.len())?, 0, 0, 0, 0][..], &call].concat();
+    }
+    raw.say(&[head.context("a head that is right")?, call].concat()).await?;
     raw.head().await?;
+    if asks == WEBSOCKET {
+        raw.0.read_exact(&mut [0; 2]).await?;
+    }
     Ok(raw.answer().await?.is_some_and(|answer| answer.kind == Frame::RESPONSE))
 }
 
