@@ -12,9 +12,9 @@ use http::uri::Authority;
 use libfuzzer_sys::fuzz_target;
 use rpc_core::Format;
 use rpc_core::handshake::{
-    AnswerError, DEFAULT_PATH, Entry, HeadBuffer, HeadTooLarge, MAX_HEAD, MAX_HEADERS, Refusal, check_first_bytes,
-    check_limits, check_request_bytes, negotiate, parse_answer, parse_request, parse_response,
-    write_acceptance, write_request,
+    AnswerError, DEFAULT_PATH, Entry, HeadBuffer, HeadTooLarge, MAX_HEAD, MAX_HEADERS, Refusal,
+    check_first_bytes, check_limits, check_request_bytes, negotiate, parse_answer, parse_request,
+    parse_response, write_acceptance, write_request,
 };
 use rpc_fuzz::Slicing;
 
@@ -112,7 +112,8 @@ fn answer(head: &[u8]) {
     if let Ok(response) = parse_response(head) {
         assert!(head.trim_ascii_start().starts_with(format!("{:?}", response.version).as_bytes()));
     } else {
-        parse_answer(Entry::Connect, head, Format::ALL).expect_err("what is no answer at all accepts nothing");
+        parse_answer(Entry::Connect, head, Format::ALL)
+            .expect_err("what is no answer at all accepts nothing");
     }
     for entry in [Entry::Upgrade, Entry::WebSocket] {
         if parse_answer(entry, head, Format::ALL).is_ok() {
