@@ -226,6 +226,8 @@ async fn hooks_and_limits_are_the_servers_and_extensions_come_from_axum() {
         false => Err(Refusal::unauthorized("who are you?")),
     };
     let who = |cx: Context, (): ()| async move {
+        let headers = format!("{:?}", cx.headers());
+        assert!(headers.contains("authorization") && !headers.contains("a secret"), "{headers}");
         let tenant = cx.extension::<Tenant>().map(|tenant| tenant.0);
         Ok::<_, Status>(format!("{} {}", cx.peer(), tenant.unwrap_or_default()))
     };
@@ -242,8 +244,9 @@ async fn hooks_and_limits_are_the_servers_and_extensions_come_from_axum() {
     }
     for (way, builder) in ways() {
         eventually("the one before has gone", || server.connections() == 0).await;
-        let known =
-            |builder: ClientBuilder| builder.header("authorization".parse().unwrap(), "a".parse().unwrap());
+        let known = |builder: ClientBuilder| {
+            builder.header("authorization".parse().unwrap(), "a secret".parse().unwrap())
+        };
         let client = within(calls(address, known(builder))).await.unwrap();
         let who: String = within(client.call("Who.Asks", ())).await.unwrap();
         assert_eq!(who, "10.0.0.1:7 acme", "{way}");

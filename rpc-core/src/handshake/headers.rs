@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use http::header::Entry;
 use http::header::{
     AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, COOKIE, PROXY_AUTHORIZATION, TRANSFER_ENCODING,
 };
@@ -46,13 +47,22 @@ pub(super) fn collect(lines: &[httparse::Header<'_>]) -> Result<HeaderMap, Strin
     let mut headers = HeaderMap::with_capacity(lines.len());
     for line in lines {
         let name = HeaderName::from_bytes(line.name.as_bytes()).map_err(|_| MALFORMED_NAME.to_owned())?;
-        let mut value = HeaderValue::from_bytes(line.value)
+        let value = HeaderValue::from_bytes(line.value)
             .map_err(|_| format!("malformed value of header {}", TitleCase(&name)))?;
-        // Not to be seen when somebody logs the peer.
-        value.set_sensitive([AUTHORIZATION, PROXY_AUTHORIZATION, COOKIE].contains(&name));
         headers.append(name, value);
     }
+    hide_credentials(&mut headers);
     Ok(headers)
+}
+
+/// Marks credentials, so that they are not seen when somebody logs the peer: `Authorization`, `Proxy-Authorization` and
+/// `Cookie`. Heads that were parsed here are marked already.
+pub fn hide_credentials(headers: &mut HeaderMap) {
+    for name in [AUTHORIZATION, PROXY_AUTHORIZATION, COOKIE] {
+        if let Entry::Occupied(mut values) = headers.entry(name) {
+            values.iter_mut().for_each(|value| value.set_sensitive(true));
+        }
+    }
 }
 
 const MALFORMED_NAME: &str = "malformed header name";

@@ -79,7 +79,9 @@ pub use answer::{
 pub use connect::{Connect, ConnectError, write_request};
 pub use entry::Entry;
 pub use head::{HeadBuffer, HeadTooLarge, MAX_HEAD, MAX_HEADERS, WholeHead};
-pub use headers::{RPC_FORMAT, RPC_MAX_CALLS, RPC_MAX_FRAME, RPC_MAX_STREAMS, RPC_VERSION, RPC_WINDOW};
+pub use headers::{
+    RPC_FORMAT, RPC_MAX_CALLS, RPC_MAX_FRAME, RPC_MAX_STREAMS, RPC_VERSION, RPC_WINDOW, hide_credentials,
+};
 pub(crate) use refusal::legible;
 pub use refusal::{Refusal, write_response};
 pub use request::{check_request_bytes, negotiate, negotiate_terms, parse_request};

@@ -9,7 +9,7 @@ use hyper::ext::{Protocol, ReasonPhrase};
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use hyper_util::server::conn::auto;
-use rpc_core::handshake::{Entry, Refusal, acceptance, negotiate_terms};
+use rpc_core::handshake::{Entry, Refusal, acceptance, hide_credentials, negotiate_terms};
 #[cfg(feature = "tls")]
 use rpc_io::tls::tokio_rustls::server::TlsStream;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -45,7 +45,8 @@ impl Door {
         }
     }
 
-    async fn accept_from_hyper(self, head: Parts, upgrade: OnUpgrade) -> Result<Answer, Refusal> {
+    async fn accept_from_hyper(self, mut head: Parts, upgrade: OnUpgrade) -> Result<Answer, Refusal> {
+        hide_credentials(&mut head.headers);
         let server = &self.server;
         // Before anything is taken that a shutdown waits for.
         if server.shutdown.phase() != Phase::Serving {
@@ -70,10 +71,12 @@ impl Door {
         let answer = accepted(entry, version, headers);
         tokio::spawn(async move {
             let _tracked = tracked;
-            let ended = match by(deadline, upgrade).await {
-                Ok(Ok(upgraded)) => self.serve_upgraded(upgraded, entrance, place).await,
-                Ok(Err(error)) => return tracing::debug!(%error, "the connection was not handed over"),
-                Err(_) => return tracing::debug!("the connection was not handed over in time"),
+            // A client that does not take the acceptance is no reason to wait for ever.
+            let upgrade = self.server.shutdown.cancel.run_until_cancelled(by(deadline, upgrade));
+            let ended = match upgrade.await {
+                Some(Ok(Ok(upgraded))) => self.serve_upgraded(upgraded, entrance, place).await,
+                Some(Ok(Err(error))) => return tracing::debug!(%error, "the connection was not handed over"),
+                Some(Err(_)) | None => return tracing::debug!("the connection was not handed over in time"),
             };
             if let Err(error) = ended {
                 tracing::debug!(%error, peer = %self.peer, "connection ended");
