@@ -9,8 +9,12 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::routing::{get, post};
-use futures_util::{StreamExt, stream};
-use http::StatusCode;
+use bytes::Bytes;
+use futures_util::{SinkExt, StreamExt, stream};
+use http::{Response, StatusCode};
+use http_body_util::Empty;
+use hyper::body::Incoming;
+use hyper_util::rt::TokioIo;
 use rpc_client::{Builder as ClientBuilder, Client, ConnectError, Entry};
 use rpc_core::handshake::Refusal;
 use rpc_core::{Context, Executed, Peer, Service, Status};
@@ -18,6 +22,9 @@ use rpc_server::{Builder, Request, Server};
 use tests::{Args, Frame, Gate, Raw, arith, decoded, eventually, read_head, within};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::net::TcpListener;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::Role;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -265,20 +272,21 @@ async fn by_http2_plain_connect_serves_where_the_server_does_not_know_extended()
     tokio::spawn(async move {
         let (io, _) = listener.accept().await.unwrap();
         let builder = hyper::server::conn::http2::Builder::new(hyper_util::rt::TokioExecutor::new());
-        builder.serve_connection(hyper_util::rt::TokioIo::new(io), service).await
+        builder.serve_connection(TokioIo::new(io), service).await
     });
     let client = within(Client::builder().http2(true).connect(address)).await.unwrap();
     let product: i64 = within(client.call("Arith.Multiply", Args { a: 7, b: 8 })).await.unwrap();
     assert_eq!(product, 56);
 }
 
-#[tokio::test]
-async fn by_http2_another_protocol_is_not_implemented() {
-    let (address, _server) = mount(open()).await;
+type Http2 = hyper::client::conn::http2::SendRequest<Empty<Bytes>>;
+
+/// A connection of HTTP/2 on which extended CONNECT is known.
+async fn http2(address: SocketAddr) -> Http2 {
     let io = tokio::net::TcpStream::connect(address).await.unwrap();
     let executor = hyper_util::rt::TokioExecutor::new();
-    let handshake = hyper::client::conn::http2::handshake(executor, hyper_util::rt::TokioIo::new(io));
-    let (mut sender, mut connection) = within(handshake).await.unwrap();
+    let handshake = hyper::client::conn::http2::handshake(executor, TokioIo::new(io));
+    let (sender, mut connection) = within(handshake).await.unwrap();
     for _ in 0..1000 {
         if connection.is_extended_connect_protocol_enabled() {
             break;
@@ -286,13 +294,44 @@ async fn by_http2_another_protocol_is_not_implemented() {
         let _ = tokio::time::timeout(Duration::from_millis(5), &mut connection).await;
     }
     tokio::spawn(connection);
-    for (protocol, status) in [("connect-udp", StatusCode::NOT_IMPLEMENTED), ("rpc", StatusCode::OK)] {
-        let request = http::Request::connect(format!("http://{address}/_rpc_"))
-            .extension(hyper::ext::Protocol::from_static(protocol))
-            .body(http_body_util::Empty::<bytes::Bytes>::new())
-            .unwrap();
-        assert_eq!(within(sender.send_request(request)).await.unwrap().status(), status);
+    sender
+}
+
+async fn ask(sender: &mut Http2, address: SocketAddr, protocol: &'static str) -> Response<Incoming> {
+    let request = http::Request::connect(format!("http://{address}/_rpc_"))
+        .extension(hyper::ext::Protocol::from_static(protocol))
+        .header("sec-websocket-protocol", "rpc.json, rpc.bincode")
+        .header("sec-websocket-version", "13")
+        .body(Empty::new())
+        .unwrap();
+    within(sender.send_request(request)).await.unwrap()
+}
+
+#[tokio::test]
+async fn by_http2_another_protocol_is_not_implemented() {
+    let (address, _server) = mount(open().websocket(false)).await;
+    let mut sender = http2(address).await;
+    for protocol in ["connect-udp", "websocket"] {
+        assert_eq!(ask(&mut sender, address, protocol).await.status(), StatusCode::NOT_IMPLEMENTED);
     }
+    assert_eq!(ask(&mut sender, address, "rpc").await.status(), StatusCode::OK);
+}
+
+/// As browsers do that have a connection of HTTP/2 to the server (RFC 8441, section 5).
+#[tokio::test]
+async fn by_http2_a_websocket_is_one_without_a_key() {
+    let (address, _server) = mount(open()).await;
+    let answer = ask(&mut http2(address).await, address, "websocket").await;
+    assert_eq!(answer.status(), StatusCode::OK);
+    assert_eq!(answer.headers().get("sec-websocket-protocol").unwrap(), "rpc.json");
+    assert!(!answer.headers().contains_key("upgrade"));
+    let io = TokioIo::new(within(hyper::upgrade::on(answer)).await.unwrap());
+    let mut socket = WebSocketStream::from_raw_socket(io, Role::Client, None).await;
+    let mut call = Frame::request(1, "Arith.Multiply", &());
+    call.body.extend(br#"{"a":7,"b":8}"#);
+    within(socket.send(Message::Binary(call.to_bytes().into()))).await.unwrap();
+    let Message::Binary(answered) = within(socket.next()).await.unwrap().unwrap() else { panic!("no frame") };
+    assert_eq!((answered[4], &answered[14..]), (Frame::RESPONSE, &b"56"[..]));
 }
 
 #[tokio::test]

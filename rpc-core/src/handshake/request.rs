@@ -120,17 +120,16 @@ pub fn negotiate(request: &Parts, path: &str, formats: &[Format]) -> Result<Term
     if request.uri.authority().is_some() || request.uri.path() != path {
         return Err(wrong_path(&request.uri, path));
     }
-    negotiate_terms(request, formats)
+    negotiate_terms(Entry::Connect, request, formats)
 }
 
-/// The same for a request of which it is known that it asks for RPC, in whatever way
-/// ([`Entry`](super::Entry)), and at the right path. A WebSocket may name its format in `Sec-WebSocket-Protocol`; see
+/// The same for a request of which it is known that it asks for RPC in this way, and at the right path. A WebSocket may name its format in `Sec-WebSocket-Protocol`; see
 /// [`subprotocol`](super::subprotocol).
 ///
 /// # Errors
 ///
 /// As those of [`negotiate`], but for 405 and 404.
-pub fn negotiate_terms(request: &Parts, formats: &[Format]) -> Result<Terms, Refusal> {
+pub fn negotiate_terms(entry: Entry, request: &Parts, formats: &[Format]) -> Result<Terms, Refusal> {
     refuse_body(request)?;
     if let Some(theirs) = foreign_version(&request.headers).map_err(Refusal::bad_request)? {
         let text = format!("this server speaks Rpc-Version 1, not \"{}\"", escaped(theirs));
@@ -139,8 +138,8 @@ pub fn negotiate_terms(request: &Parts, formats: &[Format]) -> Result<Terms, Ref
         );
     }
     let limits = read_limits(&request.headers).map_err(Refusal::bad_request)?;
-    let asked = match Entry::of(request) {
-        Some(Entry::WebSocket) => asked_format(&request.headers, formats)?,
+    let asked = match entry {
+        Entry::WebSocket => asked_format(&request.headers, formats)?,
         _ => None,
     };
     let format = asked.or_else(|| choose(&request.headers, formats)).ok_or_else(|| no_format(formats))?;

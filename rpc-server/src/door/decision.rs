@@ -45,7 +45,7 @@ impl Door {
             return Ok(Decision::Route(route, request));
         }
         let (entry, terms) = match entry {
-            Some(entry) if !is_connect => (entry, negotiate_terms(&request.head, &config.formats)?),
+            Some(entry) if !is_connect => (entry, negotiate_terms(entry, &request.head, &config.formats)?),
             _ => (Entry::Connect, negotiate(&request.head, &config.path, &config.formats)?),
         };
         self.admit(request, entry, terms, deadline).await.map(Decision::Enter)

@@ -64,7 +64,7 @@ impl Door {
         if request.head.headers.get_all(HOST).iter().nth(1).is_some() {
             return Err(Refusal::bad_request("Host given more than once"));
         }
-        let terms = negotiate_terms(&request.head, &server.config.formats)?;
+        let terms = negotiate_terms(entry, &request.head, &server.config.formats)?;
         let entrance = self.admit(request, entry, terms, deadline).await?;
         let mut headers = acceptance(terms.format, server.config.limits);
         headers.extend(entrance.switching.clone());
@@ -87,9 +87,13 @@ impl Door {
 
     fn entry_from_hyper(&self, head: &Parts) -> Result<Entry, Refusal> {
         let Some(entry) = Entry::of(head) else { return Err(Refusal::must_connect()) };
-        match (entry, head.extensions.get::<Protocol>()) {
-            (Entry::Connect, Some(protocol)) if !protocol.as_str().eq_ignore_ascii_case("rpc") => {
-                // RFC 8441, section 4, and RFC 9220, section 3.
+        let opens = |entry| self.server.config.upgrades.contains(&entry);
+        match (entry, head.extensions.get::<Protocol>().map(Protocol::as_str)) {
+            (Entry::Connect, Some("rpc")) => Ok(entry),
+            // RFC 8441, section 5: what browsers do on a connection of HTTP/2 that they have.
+            (Entry::Connect, Some("websocket")) if opens(Entry::WebSocket) => Ok(Entry::WebSocket),
+            (Entry::Connect, Some(_)) => {
+                // RFC 9220, section 3.
                 Err(Refusal::new(StatusCode::NOT_IMPLEMENTED, "no such protocol here, only rpc"))
             }
             // `CONNECT host:port` is for proxies, and this is none. By HTTP/2 every request names its host.
@@ -97,7 +101,7 @@ impl Door {
                 Err(Refusal::not_found("nothing is dialled here"))
             }
             (Entry::Connect, _) => Ok(entry),
-            _ if self.server.config.upgrades.contains(&entry) => Ok(entry),
+            _ if opens(entry) => Ok(entry),
             _ => Err(Refusal::must_connect()),
         }
     }

@@ -2,7 +2,7 @@ use http::StatusCode;
 
 use super::parsed;
 use crate::format::Format;
-use crate::handshake::{Refusal, Terms, negotiate_terms, websocket_key};
+use crate::handshake::{Entry, Refusal, Terms, negotiate_terms, websocket_key};
 
 const KEY: &str = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\n";
 const VERSION: &str = "Sec-WebSocket-Version: 13\n";
@@ -51,7 +51,7 @@ fn another_version_of_websocket_is_refused_with_426_and_13() {
 #[test]
 fn a_websocket_names_its_format_as_subprotocol_or_as_others_do() {
     let negotiated = |headers: &str, formats: &[Format]| -> Result<Terms, Refusal> {
-        negotiate_terms(&parsed(&head(headers)), formats)
+        negotiate_terms(Entry::WebSocket, &parsed(&head(headers)), formats)
     };
     for (headers, format) in [
         ("", Format::Bincode),
@@ -76,5 +76,5 @@ fn a_websocket_names_its_format_as_subprotocol_or_as_others_do() {
     }
     // Elsewhere the header means nothing.
     let connect = parsed(b"CONNECT / HTTP/1.1\nSec-WebSocket-Protocol: chat\n\n");
-    assert!(negotiate_terms(&connect, Format::ALL).is_ok());
+    assert!(negotiate_terms(Entry::Connect, &connect, Format::ALL).is_ok());
 }
