@@ -285,7 +285,12 @@ impl Builder {
         address: impl ToString,
         request: http::Request<()>,
     ) -> Result<Hijacked, ConnectError> {
-        self.dial.hijack(&address.to_string(), request).await
+        let dial = DialConfig {
+            #[cfg(feature = "http2")]
+            http2: false,
+            ..self.dial
+        };
+        dial.hijack(&address.to_string(), request).await
     }
 
     /// Runs over a stream that is open already. When it is lost, no other follows. The server at

@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod linger;
+mod narrow;
 mod stream;
 mod tcp;
 mod timer;
@@ -40,6 +41,7 @@ pub const CHUNK: usize = FULL + 4 * 1024;
 const SLICES: usize = 32;
 
 pub use linger::linger;
+pub use narrow::Narrow;
 pub use stream::Stream;
 pub use tcp::TcpOptions;
 pub use timer::{Timer, now};

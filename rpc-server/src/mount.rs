@@ -32,10 +32,11 @@ use crate::state::State;
 /// The connection has to be served with upgrades (`axum::serve` does; hyper: `serve_connection_with_upgrades`). From
 /// the acceptance on it is this server's: a raw socket is taken back from hyper, and the server's limits and times
 /// count. Before, hyper's do, and the server's limit on connections and the time for the head, within which hooks
-/// decide. The other stack does not see the connection any more, and its graceful shutdown does not wait for it: call
-/// [`Server::shutdown`](crate::Server::shutdown) as well.
+/// decide. By HTTP/1 the other stack does not see the connection any more, and its graceful shutdown does not wait for it; by
+/// HTTP/2 it waits for as long as a client stays. Call [`Server::shutdown`](crate::Server::shutdown) beside it, not behind it.
 ///
-/// Who asks is known to hooks and handlers if it is among the request's extensions, as a [`Peer`]. What else is there
+/// Who asks is known to hooks, handlers and the limit on connections from one address if it is among the request's
+/// extensions, as a [`Peer`]. By HTTP/2 one TCP connection can take as many places as it may have streams. What else is there
 /// is among those of [`Context::extension`](rpc_core::Context::extension).
 #[derive(Clone)]
 pub struct RpcService {

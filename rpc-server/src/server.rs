@@ -127,7 +127,8 @@ impl Server {
     /// let app: axum::Router = axum::Router::new()
     ///     .route("/health", axum::routing::get(async || "ok"))
     ///     .route_service("/_rpc_", server.clone().into_service());
-    /// // axum::serve(listener, app).with_graceful_shutdown(signal).await, and then server.shutdown(grace).await
+    /// // Beside each other, since by HTTP/2 axum waits for RPC as well:
+    /// // tokio::join!(axum::serve(listener, app).with_graceful_shutdown(signal), async { signalled.await; server.shutdown(grace).await })
     /// # Ok(()) }
     /// ```
     #[cfg(feature = "mount")]

@@ -307,6 +307,26 @@ async fn ask(sender: &mut Http2, address: SocketAddr, protocol: &'static str) ->
     within(sender.send_request(request)).await.unwrap()
 }
 
+/// By HTTP/2 axum waits for RPC, whose client goes when its server tells it.
+#[tokio::test]
+async fn axum_and_rpc_end_beside_each_other_by_every_way() {
+    for (way, builder) in ways() {
+        let server = open().build().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (end, ended) = tokio::sync::oneshot::channel::<()>();
+        let signal = async { ended.await.unwrap_or_default() };
+        let http =
+            tokio::spawn(axum::serve(listener, app(&server)).with_graceful_shutdown(signal).into_future());
+        let client = within(calls(address, builder)).await.unwrap();
+        let _: i64 = within(client.call("Arith.Multiply", Args { a: 7, b: 8 })).await.unwrap();
+        end.send(()).unwrap();
+        let (report, http) = within(async { tokio::join!(server.shutdown(MINUTE), http) }).await;
+        http.unwrap().unwrap();
+        assert_eq!(report.cancelled, 0, "{way}");
+    }
+}
+
 #[tokio::test]
 async fn by_http2_another_protocol_is_not_implemented() {
     let (address, _server) = mount(open().websocket(false)).await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{HeaderMap, Method, Response, Uri, Version};
+use http::{HeaderMap, Method, Response, StatusCode, Uri, Version};
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::body::Incoming;
 use hyper::client::conn::http2;
@@ -14,6 +14,7 @@ use hyper::upgrade::Upgraded;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rpc_core::handshake::{AnswerError, Entry, read_answer};
 use rpc_core::input::Input;
+use rpc_io::Narrow;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, timeout};
 
@@ -29,7 +30,7 @@ const LOOK: Duration = Duration::from_millis(1);
 /// Of the body of a refusal that much is read, so long.
 const BODY: (usize, Duration) = (4096, Duration::from_secs(1));
 
-pub(super) type Io = TokioIo<Upgraded>;
+pub(super) type Io = Narrow<TokioIo<Upgraded>>;
 type Asked = http::Request<Empty<Bytes>>;
 
 /// What goes wrong on the way to an answer.
@@ -74,7 +75,8 @@ impl DialConfig {
         };
         let exchanged = timeout(self.answer_timeout, async {
             let response = ask(io, asked).await?;
-            if response.status().is_success() {
+            // hyper hands no other over.
+            if response.status() == StatusCode::OK {
                 let (head, body) = response.into_parts();
                 let terms =
                     read_answer(Entry::Connect, head.clone(), "", &self.formats).map_err(Failure::Answer)?;
@@ -86,7 +88,7 @@ impl DialConfig {
         match exchanged.await {
             Ok(Ok((upgraded, terms))) => {
                 let input = Input::new(self.limits.max_frame).with_spare(&rpc_io::SPARE);
-                Ok(Dialled { io: TokioIo::new(upgraded), input, terms, own: self.limits })
+                Ok(Dialled { io: Narrow::new(TokioIo::new(upgraded)), input, terms, own: self.limits })
             }
             Ok(Err(Failure::Http2(error))) => Err(failed(request.address, error)),
             Ok(Err(Failure::Answer(error))) => Err(self.answered(request, error)),
@@ -97,8 +99,9 @@ impl DialConfig {
     /// What an answer that is no acceptance says.
     async fn refusal(&self, response: Response<Incoming>) -> AnswerError {
         let (head, body) = response.into_parts();
+        let status = head.status;
         let mut error = match read_answer(Entry::Connect, head, "", &self.formats) {
-            Ok(_) => unreachable!("only a 2xx accepts"),
+            Ok(_) => AnswerError::NotSwitched { status, sender: String::new() },
             Err(error) => error,
         };
         if let AnswerError::Refused(answer) | AnswerError::Proxy { answer, .. } = &mut error {

@@ -10,6 +10,7 @@ use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use hyper_util::server::conn::auto;
 use rpc_core::handshake::{Entry, Refusal, acceptance, hide_credentials, negotiate_terms};
+use rpc_io::Narrow;
 #[cfg(feature = "tls")]
 use rpc_io::tls::tokio_rustls::server::TlsStream;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -38,6 +39,7 @@ impl Door {
                 let mut refused = Response::<String>::from(refusal).map(Full::from);
                 // What follows is no other request: it may be the body of this one, or frames.
                 if version < Version::HTTP_2 {
+                    *refused.version_mut() = version;
                     refused.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
                 }
                 refused
@@ -48,11 +50,11 @@ impl Door {
     async fn accept_from_hyper(self, mut head: Parts, upgrade: OnUpgrade) -> Result<Answer, Refusal> {
         hide_credentials(&mut head.headers);
         let server = &self.server;
-        // Before anything is taken that a shutdown waits for.
+        // Before the look at the phase: a shutdown that begins behind it waits for this.
+        let tracked = server.shutdown.connections.token();
         if server.shutdown.phase() != Phase::Serving {
             return Err(shutting_down());
         }
-        let tracked = server.shutdown.connections.token();
         let place = Place::take(server, self.peer.address).map_err(Refusal::service_unavailable)?;
         let deadline = Instant::now().checked_add(server.config.head_timeout);
         let (version, entry) = (head.version, self.entry_from_hyper(&head)?);
@@ -134,7 +136,7 @@ impl Door {
             }
             Err(upgraded) => upgraded,
         };
-        self.serve_accepted(TokioIo::new(upgraded), Bytes::new(), entrance, place)
+        self.serve_accepted(Narrow::new(TokioIo::new(upgraded)), Bytes::new(), entrance, place)
     }
 }
 
