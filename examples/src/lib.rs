@@ -9,7 +9,7 @@ mod program;
 pub use answer::{Tally, answer_lines};
 pub use expression::{Expression, Malformed};
 pub use lines::{Line, Lines};
-pub use program::{announce, asked_to_end, run};
+pub use program::{announce, asked_to_end, listen_address, run};
 
 use rpc_core::{Context, Status};
 use serde::{Deserialize, Serialize};

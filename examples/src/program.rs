@@ -5,6 +5,7 @@ use std::io::{ErrorKind, Write};
 use std::process::{ExitCode, Termination};
 
 use anyhow::Context;
+use lexopt::prelude::*;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
@@ -16,6 +17,24 @@ pub async fn announce(listen: &str) -> anyhow::Result<TcpListener> {
     let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
     writeln!(std::io::stdout(), "{}", listener.local_addr()?)?;
     Ok(listener)
+}
+
+/// The address after `--listen`, 127.0.0.1:1234 if there is none; `None` when help is asked for. For programs that take nothing
+/// else.
+///
+/// # Errors
+/// What cannot be understood on the command line.
+pub fn listen_address() -> Result<Option<String>, lexopt::Error> {
+    let mut listen = "127.0.0.1:1234".to_owned();
+    let mut parser = lexopt::Parser::from_env();
+    while let Some(arg) = parser.next()? {
+        match arg {
+            Long("listen") => listen = parser.value()?.string()?,
+            Short('h') | Long("help") => return Ok(None),
+            other => return Err(other.unexpected()),
+        }
+    }
+    Ok(Some(listen))
 }
 
 /// Ends when the program is asked to end: by Ctrl-C, and SIGTERM where there is one. Neither kills it from here on.

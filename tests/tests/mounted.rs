@@ -307,6 +307,23 @@ async fn ask(sender: &mut Http2, address: SocketAddr, protocol: &'static str) ->
     within(sender.send_request(request)).await.unwrap()
 }
 
+/// Over a long way its settings come late; asked without a path, its router would know nothing of RPC.
+#[tokio::test(start_paused = true)]
+async fn by_http2_a_server_that_is_far_away_is_asked_as_it_says() {
+    let server = open().build().unwrap();
+    let app = Router::new().route_service("/_rpc_", server.into_service());
+    let service = hyper_util::service::TowerToHyperService::new(app);
+    let (near, far) = tokio::io::duplex(64 * 1024);
+    tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        let mut builder = hyper::server::conn::http2::Builder::new(hyper_util::rt::TokioExecutor::new());
+        builder.enable_connect_protocol().serve_connection(TokioIo::new(far), service).await
+    });
+    let client = within(Client::builder().http2(true).over(near)).await.unwrap();
+    let product: i64 = within(client.call("Arith.Multiply", Args { a: 7, b: 8 })).await.unwrap();
+    assert_eq!(product, 56);
+}
+
 /// By HTTP/2 axum waits for RPC, whose client goes when its server tells it.
 #[tokio::test]
 async fn axum_and_rpc_end_beside_each_other_by_every_way() {

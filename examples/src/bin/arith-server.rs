@@ -5,7 +5,6 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use examples::{ArithServer, Calculator};
-use lexopt::prelude::*;
 use rpc_core::health::{HealthReporter, Serving};
 use rpc_server::Server;
 use tokio::net::TcpListener;
@@ -21,7 +20,7 @@ Serves Arith.Multiply and Arith.Divide. The first line it prints is the address 
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let listen = match listen_address() {
+    let listen = match examples::listen_address() {
         Ok(Some(address)) => address,
         Ok(None) => {
             print!("{USAGE}");
@@ -75,19 +74,6 @@ async fn serve(listen: &str) -> anyhow::Result<()> {
         report.connections, report.finished, report.cancelled
     );
     Ok(())
-}
-
-fn listen_address() -> Result<Option<String>, lexopt::Error> {
-    let mut listen = "127.0.0.1:1234".to_owned();
-    let mut parser = lexopt::Parser::from_env();
-    while let Some(arg) = parser.next()? {
-        match arg {
-            Long("listen") => listen = parser.value()?.string()?,
-            Short('h') | Long("help") => return Ok(None),
-            other => return Err(other.unexpected()),
-        }
-    }
-    Ok(Some(listen))
 }
 
 /// Ctrl-C, and SIGTERM where there is one.

@@ -6,7 +6,6 @@ use examples::{ArithServer, Calculator};
 use futures_util::stream;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Response};
-use lexopt::prelude::*;
 use rpc_core::{Context, Status, Stream};
 use rpc_server::{Request, Server};
 
@@ -38,7 +37,7 @@ impl Table for Multiples {
 }
 
 fn main() -> ExitCode {
-    examples::run("browser-server", USAGE, listen_address(), serve)
+    examples::run("browser-server", USAGE, examples::listen_address(), serve)
 }
 
 async fn serve(listen: String) -> anyhow::Result<()> {
@@ -63,17 +62,4 @@ fn file(media_type: &'static str, text: &'static str) -> Response<&'static str> 
     let mut response = Response::new(text);
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
     response
-}
-
-fn listen_address() -> Result<Option<String>, lexopt::Error> {
-    let mut listen = "127.0.0.1:1234".to_owned();
-    let mut parser = lexopt::Parser::from_env();
-    while let Some(arg) = parser.next()? {
-        match arg {
-            Long("listen") => listen = parser.value()?.string()?,
-            Short('h') | Long("help") => return Ok(None),
-            other => return Err(other.unexpected()),
-        }
-    }
-    Ok(Some(listen))
 }

@@ -16,16 +16,17 @@ use rpc_core::handshake::{AnswerError, Entry, read_answer};
 use rpc_core::input::Input;
 use rpc_io::Narrow;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
 use super::{DialConfig, Dialled, Request};
 use crate::connect_error::ConnectError;
 
-/// A server that knows extended CONNECT says so in the first frame that it sends, which need not wait for ours.
-const SETTINGS: Duration = Duration::from_millis(500);
+/// As many streams as nobody allows: when the connection has another number, the server's settings have come, and whether
+/// it knows extended CONNECT stands in them.
+const NOT_SAID: usize = 1_000_003;
 
-/// How often that is looked for: hyper wakes nobody when it comes. Doubled each time.
-const LOOK: Duration = Duration::from_millis(1);
+/// How often that is looked for, first and at the most: hyper wakes nobody when they come. Doubled each time.
+const LOOK: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(64));
 
 /// Of the body of a refusal that much is read, so long.
 const BODY: (usize, Duration) = (4096, Duration::from_secs(1));
@@ -119,15 +120,16 @@ async fn ask<IO>(io: IO, mut asked: Asked) -> Result<Response<Incoming>, hyper::
 where
     IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
+    let mut builder = http2::Builder::new(TokioExecutor::new());
     let (mut sender, mut connection) =
-        http2::Builder::new(TokioExecutor::new()).handshake(TokioIo::new(io)).await?;
-    let (until, mut look) = (Instant::now() + SETTINGS, LOOK);
-    while !connection.is_extended_connect_protocol_enabled() && Instant::now() < until {
+        builder.initial_max_send_streams(NOT_SAID).handshake(TokioIo::new(io)).await?;
+    let (mut look, longest) = LOOK;
+    while connection.current_max_send_streams() == NOT_SAID {
         if let Ok(ended) = timeout(look, &mut connection).await {
             ended?;
             break;
         }
-        look *= 2;
+        look = longest.min(look * 2);
     }
     if connection.is_extended_connect_protocol_enabled() {
         asked.extensions_mut().insert(Protocol::from_static("rpc"));
